@@ -2,11 +2,6 @@
 
 import pulumi
 import pulumi_aws as aws
-
-import contract
-import outputs
-import settings as configuration
-from components.addresses import host_address
 from components.backend import Backend, BackendArgs
 from components.edge import Edge, EdgeArgs
 from components.frontend import Frontend, FrontendArgs
@@ -17,8 +12,17 @@ from components.notebook import Notebook, NotebookArgs
 from components.operations import Operations, OperationsArgs
 from components.storage import Storage, StorageArgs
 
+import contract
+import outputs
+import settings as configuration
+from components.addresses import host_address
+
 settings = configuration.load()
-stack, prefix, region = settings.stack, contract.prefix(settings.stack), settings.aws.region
+stack, prefix, region = (
+    settings.stack,
+    contract.prefix(settings.stack),
+    settings.aws.region,
+)
 log_days = settings.operations.log_retention_days
 token = configuration.github_token(settings)
 
@@ -50,7 +54,11 @@ network = Network(
     on_aws,
 )
 storage = Storage(f"{prefix}-storage", StorageArgs(settings=settings.storage), on_aws)
-jobs = Jobs(f"{prefix}-jobs", JobsArgs(settings=settings.jobs, protect_data=settings.storage.protect_data), on_aws)
+jobs = Jobs(
+    f"{prefix}-jobs",
+    JobsArgs(settings=settings.jobs, protect_data=settings.storage.protect_data),
+    on_aws,
+)
 ml_server = MlServer(
     f"{prefix}-ml-server",
     MlServerArgs(
@@ -105,7 +113,10 @@ backend = Backend(
         dead_letter_queue_arn=jobs.dead_letter_queue_arn,
         table_name=jobs.table_name,
         table_arn=jobs.table_arn,
-        allowed_origins=[*([frontend.url] if frontend.url else []), *settings.backend.extra_origins],
+        allowed_origins=[
+            *([frontend.url] if frontend.url else []),
+            *settings.backend.extra_origins,
+        ],
         log_retention_days=log_days,
         region=region,
     ),
@@ -165,7 +176,14 @@ named = outputs.export(
         alarmTopicArn=operations.topic_arn,
         distributionId=edge.distribution_id,
         imageIds={"mlServer": ml_server.image_id, "backend": backend.image_id},
-        leftOut={k: v for k, v in {"frontend": frontend.reason, "notebook": notebook.reason}.items() if v},
+        leftOut={
+            k: v
+            for k, v in {
+                "frontend": frontend.reason,
+                "notebook": notebook.reason,
+            }.items()
+            if v
+        },
         frontendConfig=frontend_config,
     )
 )

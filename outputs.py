@@ -25,9 +25,13 @@ class Outputs:
     backendPublicIp: pulumi.Input[str] = _told("Elastic IP of the backend; answers CloudFront only.")
     mlServerInstanceId: pulumi.Input[str] = _told("EC2 instance of the ML server.")
     mlServerPrivateIp: pulumi.Input[str] = _told("Private IP of the ML server; stays over stop and start.")
-    comfyUiAddress: pulumi.Input[str] = _told("Host at which the backend finds ComfyUI; ports 8188 text, 8189 sketch.")
+    comfyUiAddress: pulumi.Input[str] = _told(
+        "Host at which the backend finds ComfyUI; ports 8188 text, 8189 sketch."
+    )
     bucketName: pulumi.Input[str] = _told("S3 bucket with models/, loras/, datasets/ and outputs/.")
-    queueUrls: pulumi.Input[Mapping[str, pulumi.Input[str]]] = _told("SQS queue URL by kind of generation: text, sketch.")
+    queueUrls: pulumi.Input[Mapping[str, pulumi.Input[str]]] = _told(
+        "SQS queue URL by kind of generation: text, sketch."
+    )
     deadLetterQueueUrl: pulumi.Input[str] = _told("SQS queue of the generations given up on.")
     generationsTable: pulumi.Input[str] = _told("DynamoDB table of generations.")
     notebookName: pulumi.Input[str | None] = _told("SageMaker notebook instance, or null when switched off.")
@@ -36,9 +40,15 @@ class Outputs:
     dashboardUrl: pulumi.Input[str] = _told("CloudWatch dashboard of the stack.")
     alarmTopicArn: pulumi.Input[str] = _told("SNS topic that alarms and the budget write to.")
     distributionId: pulumi.Input[str] = _told("CloudFront distribution before the backend.")
-    imageIds: pulumi.Input[Mapping[str, pulumi.Input[str]]] = _told("Machine image in use by role: mlServer, backend.")
-    leftOut: pulumi.Input[Mapping[str, str]] = _told("Parts that the settings leave out, each with its reason.")
-    frontendConfig: pulumi.Input[Mapping[str, pulumi.Input[str]]] = _told("What the page needs, as one object.")
+    imageIds: pulumi.Input[Mapping[str, pulumi.Input[str]]] = _told(
+        "Machine image in use by role: mlServer, backend."
+    )
+    leftOut: pulumi.Input[Mapping[str, str]] = _told(
+        "Parts that the settings leave out, each with its reason."
+    )
+    frontendConfig: pulumi.Input[Mapping[str, pulumi.Input[str]]] = _told(
+        "What the page needs, as one object."
+    )
 
 
 def export(outputs: Outputs) -> dict[str, Any]:

@@ -6,7 +6,20 @@ Syntax: docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html, six 
 
 import re
 
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS = (
+    "JAN",
+    "FEB",
+    "MAR",
+    "APR",
+    "MAY",
+    "JUN",
+    "JUL",
+    "AUG",
+    "SEP",
+    "OCT",
+    "NOV",
+    "DEC",
+)
 WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("minutes", 0, 59, ()),
@@ -50,7 +63,11 @@ def _is_part(part: str, low: int, high: int, words: tuple[str, ...], name: str) 
         return True
     ends = [_number(end, words, low) for end in span.split("-")]
     numbers = [end for end in ends if end is not None]
-    return len(ends) == len(numbers) <= 2 and all(low <= n <= high for n in numbers) and numbers == sorted(numbers)
+    return (
+        len(ends) == len(numbers) <= 2
+        and all(low <= n <= high for n in numbers)
+        and numbers == sorted(numbers)
+    )
 
 
 def _number(text: str, words: tuple[str, ...], low: int) -> int | None:

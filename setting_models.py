@@ -10,7 +10,30 @@ import setting_rules as rules
 from instance_types import BACKEND_TYPES, GPU_TYPES, NOTEBOOK_TYPES
 
 NatMode = Literal["gateway_per_az", "single_gateway", "instance", "none"]
-LogRetention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
+LogRetention = Literal[
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+]
 """Days that CloudWatch Logs accepts (PutRetentionPolicy)."""
 
 
@@ -23,7 +46,13 @@ class Section(BaseModel):
 def _number(default: Any, low: float, high: float, told: str, unit: str = "") -> Any:
     """A number setting: default, bounds (both allowed), sentence and unit."""
     allowed = f"{low} to {high} {unit}".strip()
-    return Field(default, ge=low, le=high, description=told, json_schema_extra={"unit": unit, "allowed": allowed})
+    return Field(
+        default,
+        ge=low,
+        le=high,
+        description=told,
+        json_schema_extra={"unit": unit, "allowed": allowed},
+    )
 
 
 def _setting(default: Any, told: str, unit: str = "", allowed: str = "") -> Any:
@@ -64,12 +93,19 @@ class AwsSettings(Section):
     """Which account and Region the stack lives in (Pulumi's own `aws:` keys)."""
 
     region: Annotated[str, _one_of("a Region with GPU instances", rules.REGIONS)] = _setting(
-        ..., "AWS Region of everything but CloudFront's alarm.", allowed=", ".join(rules.REGIONS)
+        ...,
+        "AWS Region of everything but CloudFront's alarm.",
+        allowed=", ".join(rules.REGIONS),
     )
     allowed_account_ids: tuple[Annotated[str, _checked(rules.account_fault)], ...] = _setting(
-        (), "The only accounts that this stack may be deployed to; empty: any.", allowed="12-digit account ids in quotes"
+        (),
+        "The only accounts that this stack may be deployed to; empty: any.",
+        allowed="12-digit account ids in quotes",
     )
-    profile: str | None = _setting(None, "Named profile of the AWS configuration files; none: the environment decides.")
+    profile: str | None = _setting(
+        None,
+        "Named profile of the AWS configuration files; none: the environment decides.",
+    )
 
 
 class OwnerSettings(Section):
@@ -82,12 +118,22 @@ class OwnerSettings(Section):
 class NetworkSettings(Section):
     """The stack's own VPC."""
 
-    vpc_cidr: Cidr = _setting("172.16.0.0/16", "Address range of the VPC.", allowed="a private range, /16 to /22")
-    zone_count: int = _number(2, 1, 6, "Availability zones; each gets a public and a private subnet.", "zones")
-    zones: tuple[str, ...] = _setting((), "Zones by name; empty: the first that offer the ML server's instance type.")
+    vpc_cidr: Cidr = _setting(
+        "172.16.0.0/16",
+        "Address range of the VPC.",
+        allowed="a private range, /16 to /28",
+    )
+    zone_count: int = _number(
+        2, 1, 6, "Availability zones; each gets a public and a private subnet.", "zones"
+    )
+    zones: tuple[str, ...] = _setting(
+        (), "Zones by name; empty: the first that offer the ML server's instance type."
+    )
     public_subnet_prefix: int = _number(24, 18, 28, "Size of a public subnet, as a prefix length.", "bits")
     private_subnet_prefix: int = _number(20, 18, 28, "Size of a private subnet, as a prefix length.", "bits")
-    reserved_cidrs: tuple[Cidr, ...] = _setting((), "Ranges in use elsewhere (other stacks, office, VPN) to stay clear of.")
+    reserved_cidrs: tuple[Cidr, ...] = _setting(
+        (), "Ranges in use elsewhere (other stacks, office, VPN) to stay clear of."
+    )
     nat: NatMode = _setting(
         "single_gateway",
         "How private subnets reach out: a NAT gateway in each zone, one for all, a small instance, or not at all "
@@ -100,33 +146,59 @@ class StorageSettings(Section):
     """The bucket for models, styles, data sets and pictures."""
 
     bucket_name: Annotated[str, _checked(rules.bucket_name_fault)] = _setting(
-        ..., "Name of the bucket, unique in all of AWS.", allowed="3 to 63 lower-case letters, digits, hyphens"
+        ...,
+        "Name of the bucket, unique in all of AWS.",
+        allowed="3 to 63 lower-case letters, digits, hyphens",
     )
     outputs_retention_days: int = _number(365, 1, 3650, "Pictures are deleted after this long.", "days")
-    old_version_retention_days: int = _number(30, 1, 3650, "Replaced or deleted objects can be brought back for this long.", "days")
-    abort_upload_days: int = _number(3, 1, 30, "Broken multipart uploads are cleared away after this long.", "days")
-    protect_data: bool = _setting(True, "Bucket and table refuse deletion and stay when the stack is destroyed.")
+    old_version_retention_days: int = _number(
+        30,
+        1,
+        3650,
+        "Replaced or deleted objects can be brought back for this long.",
+        "days",
+    )
+    abort_upload_days: int = _number(
+        3, 1, 30, "Broken multipart uploads are cleared away after this long.", "days"
+    )
+    protect_data: bool = _setting(
+        True, "Bucket and table refuse deletion and stay when the stack is destroyed."
+    )
     force_destroy: bool = _setting(False, "`pulumi destroy` empties the bucket first; never in prod.")
 
 
 class JobsSettings(Section):
     """Queues and the table of generations."""
 
-    visibility_timeout_seconds: int = _number(120, 30, 43200, "A job unseen by other workers while one has it.", "seconds")
-    max_receive_count: int = _number(3, 1, 10, "Attempts before a job goes to the dead-letter queue.", "attempts")
+    visibility_timeout_seconds: int = _number(
+        120, 30, 43200, "A job unseen by other workers while one has it.", "seconds"
+    )
+    max_receive_count: int = _number(
+        3, 1, 10, "Attempts before a job goes to the dead-letter queue.", "attempts"
+    )
     retention_days: int = _number(4, 1, 14, "A waiting job is kept this long.", "days")
-    point_in_time_recovery: bool = _setting(False, "The table can be restored to any second of the last 35 days.")
+    point_in_time_recovery: bool = _setting(
+        False, "The table can be restored to any second of the last 35 days."
+    )
 
 
 class MachineSettings(Section):
     """What both EC2 machines have."""
 
     ami_id: ImageId | None = _setting(
-        None, "Machine image; none: the newest at first creation, then kept.", allowed="ami- and 8 or 17 hex digits"
+        None,
+        "Machine image; none: the newest at first creation, then kept.",
+        allowed="ami- and 8 or 17 hex digits",
     )
     ssh_cidrs: tuple[AccessCidr, ...] = _setting((), "Ranges that may use SSH; empty: Session Manager only.")
     key_name: KeyName | None = _setting(None, "EC2 key pair for SSH.")
-    wait_minutes: int = _number(0, 0, 120, "`up` waits this long for the machine to say it is ready; 0: not at all.", "minutes")
+    wait_minutes: int = _number(
+        0,
+        0,
+        120,
+        "`up` waits this long for the machine to say it is ready; 0: not at all.",
+        "minutes",
+    )
 
 
 class MlServerSettings(MachineSettings):
@@ -136,10 +208,23 @@ class MlServerSettings(MachineSettings):
         "g5.xlarge", "Size of the ML server.", allowed=", ".join(GPU_TYPES)
     )
     disk_gib: int = _number(150, 100, 2000, "Root disk; the image alone takes about 65.", "GiB")
-    host_number: int = _number(10, 4, 250, "Its place in its private subnet: 10 in 172.16.0.0/20 is 172.16.0.10.")
+    host_number: int = _number(
+        10,
+        4,
+        250,
+        "Its place in its private subnet: 10 in 172.16.0.0/20 is 172.16.0.10.",
+    )
     spot: bool = _setting(False, "Spare capacity at about 60 % off, which AWS may stop at any time.")
-    idle_stop_minutes: int = _number(20, 0, 1440, "It stops itself after this long without work; 0: never.", "minutes")
-    model_sync_seconds: int = _number(60, 15, 3600, "How often new styles are looked for in the bucket.", "seconds")
+    idle_stop_minutes: int = _number(
+        20,
+        0,
+        1440,
+        "It stops itself after this long without work; 0: never.",
+        "minutes",
+    )
+    model_sync_seconds: int = _number(
+        60, 15, 3600, "How often new styles are looked for in the bucket.", "seconds"
+    )
 
 
 class BackendSettings(MachineSettings):
@@ -156,7 +241,9 @@ class BackendSettings(MachineSettings):
     hosted_zone_id: Annotated[str, _checked(rules.hosted_zone_fault)] | None = _setting(
         None, "Route 53 zone that gets the name's record; none: you make the record."
     )
-    extra_origins: tuple[Origin, ...] = _setting((), "Origins besides the page that may call the API, such as a local page.")
+    extra_origins: tuple[Origin, ...] = _setting(
+        (), "Origins besides the page that may call the API, such as a local page."
+    )
 
 
 class NotebookSettings(Section):
@@ -167,17 +254,29 @@ class NotebookSettings(Section):
         "ml.g5.xlarge", "Size of the notebook.", allowed=", ".join(NOTEBOOK_TYPES)
     )
     volume_gib: int = _number(100, 50, 16384, "Disk under /home/ec2-user/SageMaker; cannot shrink.", "GiB")
-    idle_stop_minutes: int = _number(60, 0, 1440, "It stops itself after this long without work; 0: never.", "minutes")
+    idle_stop_minutes: int = _number(
+        60,
+        0,
+        1440,
+        "It stops itself after this long without work; 0: never.",
+        "minutes",
+    )
 
 
 class RepositorySettings(Section):
     """Where the machines and Amplify get the app's code."""
 
     url: Annotated[str, _checked(rules.repository_fault)] = _setting(
-        ..., "HTTPS address of the Git repository.", allowed="https://github.com/<owner>/<name>"
+        ...,
+        "HTTPS address of the Git repository.",
+        allowed="https://github.com/<owner>/<name>",
     )
-    branch: Annotated[str, _checked(rules.git_ref_fault)] = _setting("main", "Branch that Amplify builds by itself.")
-    ref: Annotated[str, _checked(rules.git_ref_fault)] = _setting("main", "Tag, branch or commit that the backend runs.")
+    branch: Annotated[str, _checked(rules.git_ref_fault)] = _setting(
+        "main", "Branch that Amplify builds by itself."
+    )
+    ref: Annotated[str, _checked(rules.git_ref_fault)] = _setting(
+        "main", "Tag, branch or commit that the backend runs."
+    )
 
 
 class FrontendSettings(Section):
@@ -185,14 +284,19 @@ class FrontendSettings(Section):
 
     enabled: bool = _setting(False, "Whether there is an Amplify app; needs the secret githubToken.")
     domain_name: Domain | None = _setting(None, "Own domain of the page; none: Amplify's.")
-    subdomain: Annotated[str, _checked(rules.subdomain_fault)] = _setting("", "Part before the domain, such as `app`.")
+    subdomain: Annotated[str, _checked(rules.subdomain_fault)] = _setting(
+        "", "Part before the domain, such as `app`."
+    )
 
 
 class OperationsSettings(Section):
     """Watching, alarms, money and office hours."""
 
     log_retention_days: LogRetention = _setting(
-        30, "Logs are kept this long.", "days", "1, 3, 5, 7, 14, 30, 60, 90 and on, as CloudWatch has them"
+        30,
+        "Logs are kept this long.",
+        "days",
+        "1, 3, 5, 7, 14, 30, 60, 90 and on, as CloudWatch has them",
     )
     alarm_emails: tuple[Email, ...] = _setting((), "Who is told of alarms and of the budget.")
     monthly_budget_usd: float = Field(
@@ -200,10 +304,17 @@ class OperationsSettings(Section):
         gt=0,
         le=100_000,
         description="An e-mail goes out at 80 and 100 % of this, and when the forecast passes it.",
-        json_schema_extra={"unit": "US dollars", "allowed": "more than 0, to 100000 US dollars"},
+        json_schema_extra={
+            "unit": "US dollars",
+            "allowed": "more than 0, to 100000 US dollars",
+        },
     )
-    time_zone: Annotated[str, _checked(rules.time_zone_fault)] = _setting("UTC", "Time zone of all schedules, as Europe/Paris.")
-    ml_server_start: Schedule | None = _setting(None, "When the ML server is started; none: by waiting jobs only.")
+    time_zone: Annotated[str, _checked(rules.time_zone_fault)] = _setting(
+        "UTC", "Time zone of all schedules, as Europe/Paris."
+    )
+    ml_server_start: Schedule | None = _setting(
+        None, "When the ML server is started; none: by waiting jobs only."
+    )
     ml_server_stop: Schedule | None = _setting(None, "When the ML server is stopped; none: by idleness only.")
     backend_start: Schedule | None = _setting(None, "When the backend is started; none: it runs always.")
     backend_stop: Schedule | None = _setting(None, "When the backend is stopped; none: never.")

@@ -13,11 +13,17 @@ from components import addresses
 REGIONS = (
     *("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "sa-east-1"),
     *("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"),
-    *("ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+    *(
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+    ),
 )
 """Regions where g5 or g4dn are offered; the zones are asked of AWS at each run."""
 
-_PRIVATE = [ipaddress.ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+_PRIVATE = [ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 """RFC 1918."""
 
 schedule_fault = schedules.fault_of
@@ -31,7 +37,7 @@ def _network(value: str) -> ipaddress.IPv4Network | str:
 
 
 def private_cidr_fault(value: str) -> str | None:
-    """A VPC's range must be private (RFC 1918) and /16 to /22: smaller holds no six zones."""
+    """Private by RFC 1918. A VPC's own range is held against AWS's /16 to /28 and its subnets elsewhere."""
     network = _network(value)
     if isinstance(network, str):
         return network
@@ -47,14 +53,16 @@ def access_cidr_fault(value: str) -> str | None:
     network = _network(value)
     if isinstance(network, str):
         return network
-    return "is open to too many; allowed: a range of /16 or smaller" if network.prefixlen < 16 else None
+    return "is open to too many; allowed: /16 to /32" if network.prefixlen < 16 else None
 
 
 def bucket_name_fault(value: str) -> str | None:
     """docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; no dots, since they break TLS host names."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
         return "is not a legal bucket name; allowed: 3 to 63 lower-case letters, digits and hyphens, no hyphen at an end"
-    if value.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or value.endswith(("-s3alias", "--ol-s3", "--x-s3")):
+    if value.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or value.endswith(
+        ("-s3alias", "--ol-s3", "--x-s3")
+    ):
         return "has a beginning or ending that S3 keeps for itself; allowed: another name"
     return None
 
@@ -68,7 +76,11 @@ def domain_fault(value: str) -> str | None:
 
 def subdomain_fault(value: str) -> str | None:
     """Empty, or one label."""
-    return None if re.fullmatch(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?", value) else "is not a subdomain; allowed: such as app"
+    return (
+        None
+        if re.fullmatch(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?", value)
+        else "is not a subdomain; allowed: such as app"
+    )
 
 
 def email_fault(value: str) -> str | None:
@@ -78,17 +90,29 @@ def email_fault(value: str) -> str | None:
 
 def image_id_fault(value: str) -> str | None:
     """EC2 image ids have 8 or 17 hex digits."""
-    return None if re.fullmatch(r"ami-([0-9a-f]{8}|[0-9a-f]{17})", value) else "is not an image id; allowed: ami- and 8 or 17 hex digits"
+    return (
+        None
+        if re.fullmatch(r"ami-([0-9a-f]{8}|[0-9a-f]{17})", value)
+        else "is not an image id; allowed: ami- and 8 or 17 hex digits"
+    )
 
 
 def key_name_fault(value: str) -> str | None:
     """EC2 key pair names: up to 255 printable ASCII characters."""
-    return None if re.fullmatch(r"[!-~][ -~]{0,253}[!-~]|[!-~]", value) else "is not a key pair name; allowed: up to 255 ASCII characters"
+    return (
+        None
+        if re.fullmatch(r"[!-~][ -~]{0,253}[!-~]|[!-~]", value)
+        else "is not a key pair name; allowed: up to 255 ASCII characters"
+    )
 
 
 def tag_fault(value: str) -> str | None:
     """Tag values that every service accepts (docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html)."""
-    return None if re.fullmatch(r"[\w .:/=+@-]{1,128}", value) else "is no legal tag; allowed: 1 to 128 letters, digits, spaces and . : / = + - @ _"
+    return (
+        None
+        if re.fullmatch(r"[\w .:/=+@-]{1,128}", value)
+        else "is no legal tag; allowed: 1 to 128 letters, digits, spaces and . : / = + - @ _"
+    )
 
 
 def account_fault(value: str) -> str | None:
@@ -98,19 +122,30 @@ def account_fault(value: str) -> str | None:
 
 def origin_fault(value: str) -> str | None:
     """A browser origin: scheme, host, port; no path, no slash at the end."""
-    ok = re.fullmatch(r"https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?", value)
+    ok = re.fullmatch(
+        r"https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?",
+        value,
+    )
     return None if ok else "is not an origin; allowed: https://host[:port], or http:// on localhost"
 
 
 def certificate_fault(value: str) -> str | None:
     """CloudFront takes certificates from us-east-1 alone."""
     ok = re.fullmatch(r"arn:aws:acm:us-east-1:\d{12}:certificate/[0-9a-f-]{36}", value)
-    return None if ok else "is not a certificate's ARN in us-east-1; allowed: arn:aws:acm:us-east-1:<account>:certificate/<id>"
+    return (
+        None
+        if ok
+        else "is not a certificate's ARN in us-east-1; allowed: arn:aws:acm:us-east-1:<account>:certificate/<id>"
+    )
 
 
 def hosted_zone_fault(value: str) -> str | None:
     """Route 53 hosted zone ids."""
-    return None if re.fullmatch(r"Z[A-Z0-9]{5,31}", value) else "is not a hosted zone id; allowed: Z and capitals or digits"
+    return (
+        None
+        if re.fullmatch(r"Z[A-Z0-9]{5,31}", value)
+        else "is not a hosted zone id; allowed: Z and capitals or digits"
+    )
 
 
 def repository_fault(value: str) -> str | None:
@@ -127,7 +162,11 @@ def git_ref_fault(value: str) -> str | None:
 
 def time_zone_fault(value: str) -> str | None:
     """IANA names, as EventBridge Scheduler takes them."""
-    return None if value in zoneinfo.available_timezones() else "is no time zone; allowed: IANA names such as UTC or Asia/Ho_Chi_Minh"
+    return (
+        None
+        if value in zoneinfo.available_timezones()
+        else "is no time zone; allowed: IANA names such as UTC or Asia/Ho_Chi_Minh"
+    )
 
 
 def unknown_key(path: str, name: str, known: Collection[str]) -> str:
@@ -160,25 +199,37 @@ def cross_faults(stack: str, sections: Mapping[str, Any], has_token: bool) -> li
 
 def _storage(stack: str, storage: Any) -> list[str]:
     if stack == "prod" and storage.force_destroy:
-        return ["sd-app:storage.forceDestroy: true is refused in prod: its pictures and models could be lost; allowed: false"]
+        return [
+            "sd-app:storage.forceDestroy: true is refused in prod: its pictures and models could be lost; allowed: false"
+        ]
     if stack == "prod" and not storage.protect_data:
         return ["sd-app:storage.protectData: false is refused in prod; allowed: true"]
     if storage.force_destroy and storage.protect_data:
-        return ["sd-app:storage.forceDestroy: true contradicts sd-app:storage.protectData: true; allowed: one of them"]
+        return [
+            "sd-app:storage.forceDestroy: true contradicts sd-app:storage.protectData: true; allowed: one of them"
+        ]
     return []
 
 
 def _network_rules(network: Any) -> list[str]:
     faults: list[str] = []
+    if ipaddress.ip_network(network.vpc_cidr).prefixlen < 16:
+        return [
+            f'sd-app:network.vpcCidr: "{network.vpc_cidr}" is larger than a VPC may be; allowed: /16 to /28'
+        ]
     misfit = addresses.fits(network.vpc_cidr, network.public_subnet_prefix, network.private_subnet_prefix)
     if misfit:
         faults.append(f"sd-app:network.vpcCidr: {misfit}")
     own = ipaddress.ip_network(network.vpc_cidr)
     for index, cidr in enumerate(network.reserved_cidrs):
         if own.overlaps(ipaddress.ip_network(cidr)):
-            faults.append(f"sd-app:network.reservedCidrs.{index}: {cidr} overlaps sd-app:network.vpcCidr {own}; allowed: ranges apart")
+            faults.append(
+                f"sd-app:network.reservedCidrs.{index}: {cidr} overlaps sd-app:network.vpcCidr {own}; allowed: ranges apart"
+            )
     if network.zones and len(network.zones) != network.zone_count:
-        faults.append(f"sd-app:network.zones: names {len(network.zones)} zones, sd-app:network.zoneCount says {network.zone_count}")
+        faults.append(
+            f"sd-app:network.zones: names {len(network.zones)} zones, sd-app:network.zoneCount says {network.zone_count}"
+        )
     if len(set(network.zones)) != len(network.zones):
         faults.append("sd-app:network.zones: names a zone twice")
     return faults
@@ -195,14 +246,18 @@ def _zone_rules(network: Any, aws: Any) -> list[str]:
 def _host_rule(network: Any, ml_server: Any) -> list[str]:
     most = 2 ** (32 - network.private_subnet_prefix) - 2  # the last address is the broadcast's
     if ml_server.host_number > most:
-        return [f"sd-app:mlServer.hostNumber: {ml_server.host_number} lies outside a /{network.private_subnet_prefix} subnet; allowed: 4 to {most}"]
+        return [
+            f"sd-app:mlServer.hostNumber: {ml_server.host_number} lies outside a /{network.private_subnet_prefix} subnet; allowed: 4 to {most}"
+        ]
     return []
 
 
 def _ssh_rule(name: str) -> Callable[[Any], list[str]]:
     def rule(machine: Any) -> list[str]:
         if bool(machine.ssh_cidrs) != (machine.key_name is not None):
-            return [f"sd-app:{name}: SSH needs both sshCidrs and keyName; allowed: both, or neither (Session Manager always works)"]
+            return [
+                f"sd-app:{name}: SSH needs both sshCidrs and keyName; allowed: both, or neither (Session Manager always works)"
+            ]
         return []
 
     return rule
@@ -210,7 +265,9 @@ def _ssh_rule(name: str) -> Callable[[Any], list[str]]:
 
 def _domain_rule(backend: Any) -> list[str]:
     if (backend.domain_name is None) != (backend.certificate_arn is None):
-        return ["sd-app:backend.domainName: goes with sd-app:backend.certificateArn; allowed: both, or neither"]
+        return [
+            "sd-app:backend.domainName: goes with sd-app:backend.certificateArn; allowed: both, or neither"
+        ]
     if backend.hosted_zone_id and not backend.domain_name:
         return ["sd-app:backend.hostedZoneId: needs sd-app:backend.domainName"]
     return []

@@ -79,7 +79,7 @@ class SettingsError(pulumi.RunError):
 
 def load() -> Settings:
     """Settings of the stack that the engine runs now."""
-    raw = dict(pulumi.runtime.config.CONFIG)
+    raw: dict[str, str] = dict(pulumi.runtime.config.CONFIG.get())
     secrets = {key for key in raw if pulumi.runtime.config.is_config_secret(key)}
     return parse(pulumi.get_stack(), raw, secrets)
 
@@ -94,7 +94,7 @@ def load_file(path: Path) -> Settings:
     stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     document: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
     config: dict[str, Any] = document.get("config") or {}
-    secrets = {key for key, value in config.items() if isinstance(value, dict) and set(value) == {"secure"}}
+    secrets = {key for key, value in config.items() if isinstance(value, dict) and "secure" in value}
     raw = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     return parse(stack, raw, secrets)
 
@@ -106,13 +106,20 @@ def parse(stack: str, raw: Mapping[str, str], secret_keys: set[str]) -> Settings
     """
     faults: list[str] = []
     if not re.fullmatch(contract.STACK_PATTERN, stack):
-        faults.append(f'stack name "{stack}": allowed: a lower-case letter, then up to 11 lower-case letters or digits')
+        faults.append(
+            f'stack name "{stack}": allowed: a lower-case letter, then up to 11 lower-case letters or digits'
+        )
     own, aws = _by_namespace(raw, faults)
     token = own.pop(GITHUB_TOKEN, None)
     if token is not None and f"{contract.PROJECT}:{GITHUB_TOKEN}" not in secret_keys:
-        faults.append(f"{contract.PROJECT}:{GITHUB_TOKEN}: must be a secret; use `pulumi config set --secret {GITHUB_TOKEN}`")
+        faults.append(
+            f"{contract.PROJECT}:{GITHUB_TOKEN}: must be a secret; use `pulumi config set --secret {GITHUB_TOKEN}`"
+        )
     faults += rules.unknown_keys(f"{contract.PROJECT}:", set(own), {*SECTIONS, GITHUB_TOKEN})
-    sections = {name: _section(f"{contract.PROJECT}:{name}.", kind, own.get(name), faults) for name, kind in SECTIONS.items()}
+    sections = {
+        name: _section(f"{contract.PROJECT}:{name}.", kind, own.get(name), faults)
+        for name, kind in SECTIONS.items()
+    }
     sections["aws"] = _section("aws:", AwsSettings, aws, faults)
     present = {name: section for name, section in sections.items() if section is not None}
     faults += rules.cross_faults(stack, present, token is not None)
@@ -129,7 +136,9 @@ def _by_namespace(raw: Mapping[str, str], faults: list[str]) -> tuple[dict[str, 
         if namespace in found:
             found[namespace][name] = _value(text)
         elif namespace != "pulumi":  # the engine's own, such as pulumi:disable-default-providers
-            faults.append(f"{key}: nobody reads this key; allowed: keys that begin with {contract.PROJECT}: or aws:")
+            faults.append(
+                f"{key}: nobody reads this key; allowed: keys that begin with {contract.PROJECT}: or aws:"
+            )
     return found[contract.PROJECT], found["aws"]
 
 
@@ -143,7 +152,9 @@ def _value(text: str) -> Any:
 
 def _section(path: str, kind: type[Section], value: Any, faults: list[str]) -> Section | None:
     if value is not None and not isinstance(value, dict):
-        faults.append(f"{path.rstrip('.')}: {json.dumps(value)} is not a group of settings; allowed: {_names(kind)}")
+        faults.append(
+            f"{path.rstrip('.')}: {json.dumps(value)} is not a group of settings; allowed: {_names(kind)}"
+        )
         return None
     try:
         return kind.model_validate_json(json.dumps(value or {}), strict=True)
@@ -155,7 +166,11 @@ def _section(path: str, kind: type[Section], value: Any, faults: list[str]) -> S
 def _told(path: str, kind: type[Section], error: Any) -> str:
     """One pydantic error in the project's words: the setting, the value given, what is allowed."""
     where = path + ".".join(str(part) for part in error["loc"])
-    name, given, context = str(error["loc"][0]), json.dumps(error["input"]), error.get("ctx", {})
+    name, given, context = (
+        str(error["loc"][0]),
+        json.dumps(error["input"]),
+        error.get("ctx", {}),
+    )
     field = next((f for f in kind.model_fields.values() if f.alias == name), None)
     match error["type"]:
         case "missing":
@@ -183,4 +198,5 @@ def _names(kind: type[Section]) -> str:
 
 def span_of(field: FieldInfo) -> str:
     """The values a setting allows, in words: `80 to 2000 GiB`; empty when its sentence tells."""
-    return str((field.json_schema_extra or {}).get("allowed", "")) if isinstance(field.json_schema_extra, dict) else ""
+    extra: Any = field.json_schema_extra
+    return str(extra.get("allowed", "")) if isinstance(extra, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # pydantic types it as any JSON

@@ -1,0 +1,1 @@
+"""What runs in AWS: one component a file, named by its role."""
