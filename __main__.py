@@ -2,20 +2,20 @@
 
 import pulumi
 import pulumi_aws as aws
-from components.backend import Backend, BackendArgs
-from components.edge import Edge, EdgeArgs
 from components.frontend import Frontend, FrontendArgs
-from components.jobs import Jobs, JobsArgs
-from components.ml_server import MlServer, MlServerArgs
-from components.network import Network, NetworkArgs
 from components.notebook import Notebook, NotebookArgs
 from components.operations import Operations, OperationsArgs
-from components.storage import Storage, StorageArgs
 
 import contract
 import outputs
 import settings as configuration
 from components.addresses import host_address
+from components.backend import Backend, BackendArgs
+from components.edge import Edge, EdgeArgs
+from components.jobs import Jobs, JobsArgs
+from components.ml_server import MlServer, MlServerArgs
+from components.network import Network, NetworkArgs
+from components.storage import Storage, StorageArgs
 
 settings = configuration.load()
 stack, prefix, region = (

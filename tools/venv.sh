@@ -33,7 +33,7 @@ Debian, Ubuntu: apt-get install python3 python3-venv · others: https://www.pyth
 if ! usable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then make_venv; fi
 
 started=$SECONDS
-echo "set-up: installing $(grep -c '==' requirements.lock) pinned packages (about a minute, 600 MB)"
+echo "set-up: installing $(grep -c '==' requirements.lock) pinned packages (about a minute, 1 GB on disk)"
 rm -f "$stamp"
 .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock ||
   die "the packages could not be installed (see above). It needs a package index: check the network, or pip's own settings"

@@ -1,0 +1,1 @@
+"""AWS on this machine: an emulator (moto) behind the real Pulumi engine."""
