@@ -2,9 +2,6 @@
 
 import pulumi
 import pulumi_aws as aws
-from components.frontend import Frontend, FrontendArgs
-from components.notebook import Notebook, NotebookArgs
-from components.operations import Operations, OperationsArgs
 
 import contract
 import outputs
@@ -12,9 +9,12 @@ import settings as configuration
 from components.addresses import host_address
 from components.backend import Backend, BackendArgs
 from components.edge import Edge, EdgeArgs
+from components.frontend import Frontend, FrontendArgs
 from components.jobs import Jobs, JobsArgs
 from components.ml_server import MlServer, MlServerArgs
 from components.network import Network, NetworkArgs
+from components.notebook import Notebook, NotebookArgs
+from components.operations import Operations, OperationsArgs
 from components.storage import Storage, StorageArgs
 
 settings = configuration.load()
@@ -85,6 +85,7 @@ frontend = Frontend(
         github_token=token,
         config=frontend_config,
         backend_url=edge.url,
+        region=region,
     ),
     on_aws,
 )
@@ -131,7 +132,6 @@ notebook = Notebook(
         subnet_id=network.private_subnet_ids[0],
         bucket_name=storage.bucket_name,
         bucket_arn=storage.bucket_arn,
-        log_retention_days=log_days,
         region=region,
     ),
     on_aws,

@@ -4,6 +4,12 @@ PROJECT = "sd-app"
 STACK_PATTERN = r"[a-z][a-z0-9]{0,11}"
 """Short enough that `sd-app-<stack>-<role>` plus Pulumi's suffix stays inside every service's limit."""
 
+FRONTEND_ROOT = "app/frontend"
+"""Folder of the page in the repository (Amplify's monorepo root)."""
+
+FRONTEND_CONFIG_VARIABLE = "SD_APP_FRONTEND_CONFIG"
+"""Amplify's environment variable with the page's config, as JSON; the build writes `config.json` of it."""
+
 KINDS = ("text", "sketch")
 """The kinds of generation: from words, or from a drawing. A queue and a ComfyUI server for each."""
 
@@ -25,6 +31,11 @@ NAT = "nat"
 
 READY_STATES = ("pending", "running", "ready", "failed")
 """Values of `state` in a machine's readiness record."""
+
+DISK_METRIC = "DiskUsedPercent"
+GPU_MEMORY_METRIC = "GpuMemoryUsedPercent"
+ROLE_DIMENSION = "Role"
+"""Metrics that each machine sends every minute to its stack's namespace, by its role."""
 
 TAG_PROJECT = "Project"
 TAG_STACK = "Stack"
@@ -51,6 +62,11 @@ def outputs_parameter(stack: str) -> str:
 def boot_parameter(stack: str, role: str) -> str:
     """Parameter that holds a machine's readiness record."""
     return parameter_path(stack, "machines", role, "boot")
+
+
+def notebook_name(stack: str) -> str:
+    """SageMaker's name for the notebook, unique in the account."""
+    return f"FineTuneNotebookInstance-{stack}"
 
 
 def log_group(stack: str, role: str) -> str:

@@ -287,6 +287,13 @@ class FrontendSettings(Section):
     subdomain: Annotated[str, _checked(rules.subdomain_fault)] = _setting(
         "", "Part before the domain, such as `app`."
     )
+    build_wait_minutes: int = _number(
+        30,
+        0,
+        120,
+        "`up` starts a build when the page's config changed, and waits this long; 0: no build is started.",
+        "minutes",
+    )
 
 
 class OperationsSettings(Section):
@@ -308,6 +315,16 @@ class OperationsSettings(Section):
             "unit": "US dollars",
             "allowed": "more than 0, to 100000 US dollars",
         },
+    )
+    queue_age_minutes: int = _number(
+        20, 1, 1440, "Alarm when a job waited this long; waking the ML server takes minutes.", "minutes"
+    )
+    disk_percent: int = _number(85, 50, 99, "Alarm when a machine's disk is fuller than this.", "percent")
+    gpu_memory_percent: int = _number(
+        95, 50, 100, "Alarm when the GPU's memory stays fuller than this.", "percent"
+    )
+    edge_error_percent: int = _number(
+        5, 1, 100, "Alarm when more of the API's answers than this are errors of the server (5xx).", "percent"
     )
     time_zone: Annotated[str, _checked(rules.time_zone_fault)] = _setting(
         "UTC", "Time zone of all schedules, as Europe/Paris."
