@@ -67,6 +67,7 @@ ml_server = MlServer(
         vpc_id=network.vpc_id,
         subnet_id=network.private_subnet_ids[0],
         private_ip=host_address(network.private_subnet_cidrs[0], settings.ml_server.host_number),
+        ways_out=network.private_routes,
         bucket_name=storage.bucket_name,
         bucket_arn=storage.bucket_arn,
         log_retention_days=log_days,

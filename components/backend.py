@@ -63,7 +63,7 @@ class Backend(pulumi.ComponentResource):
     def __init__(self, name: str, args: BackendArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("sd-app:compute:Backend", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        firewall = _create_firewall(name, args.vpc_id, self)
+        firewall, ways_out = _create_firewall(name, args.vpc_id, self)
         ssh_groups = machine.create_ssh_group(name, args.vpc_id, args.settings.ssh_cidrs, self)
         token = _create_token_parameter(name, args, child)
         role = MachineRole(
@@ -78,7 +78,8 @@ class Backend(pulumi.ComponentResource):
             child,
         )
         groups = [firewall.id, args.ml_server_client_group_id, *ssh_groups]
-        launch_args = _launch_args(args, role, groups, _environment(args, role, token))
+        needs = [*role.permissions, *ways_out]
+        launch_args = _launch_args(args, role, groups, _environment(args, role, token), needs)
         instance = machine.launch(name, launch_args, self)
         address = aws.ec2.EipAssociation(
             name,
@@ -114,7 +115,10 @@ def image_parameter(instance_type: str) -> str:
     return f"/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 
-def _create_firewall(name: str, vpc_id: pulumi.Input[str], parent: pulumi.Resource) -> aws.ec2.SecurityGroup:
+def _create_firewall(
+    name: str, vpc_id: pulumi.Input[str], parent: pulumi.Resource
+) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
+    """The group that CloudFront alone enters, and its rules outwards."""
     child = pulumi.ResourceOptions(parent=parent)
     cloudfront = aws.ec2.get_managed_prefix_list_output(
         name=CLOUDFRONT_PREFIX_LIST, opts=pulumi.InvokeOptions(parent=parent)
@@ -130,8 +134,7 @@ def _create_firewall(name: str, vpc_id: pulumi.Input[str], parent: pulumi.Resour
         to_port=contract.BACKEND_PORT,
         opts=child,
     )
-    machine.allow_web_egress(name, firewall.id, parent)
-    return firewall
+    return firewall, machine.allow_web_egress(name, firewall.id, parent)
 
 
 def _create_token_parameter(
@@ -241,6 +244,7 @@ def _launch_args(
     role: MachineRole,
     groups: Sequence[pulumi.Input[str]],
     environment: Mapping[str, pulumi.Input[str]],
+    needs: Sequence[pulumi.Resource],
 ) -> machine.LaunchArgs:
     return machine.LaunchArgs(
         stack=args.stack,
@@ -256,4 +260,5 @@ def _launch_args(
         environment=environment,
         private_ip=None,
         spot=False,
+        needs=needs,
     )

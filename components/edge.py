@@ -104,6 +104,10 @@ def _create_distribution(
     forwarded = aws.cloudfront.get_origin_request_policy_output(
         name="Managed-AllViewerExceptHostHeader", opts=lookup
     )
+    # HSTS, nosniff, no framing, on every answer, whatever the backend says.
+    secured = aws.cloudfront.get_response_headers_policy_output(
+        name="Managed-SecurityHeadersPolicy", opts=lookup
+    )
     domain = args.settings.domain_name
     return aws.cloudfront.Distribution(
         name,
@@ -125,6 +129,7 @@ def _create_distribution(
             "cached_methods": ["GET", "HEAD"],
             "cache_policy_id": uncached.apply(lambda found: found.id or ""),
             "origin_request_policy_id": forwarded.apply(lambda found: found.id or ""),
+            "response_headers_policy_id": secured.apply(lambda found: found.id or ""),
             # Event streams must not be held back; the backend compresses what is worth it.
             "compress": False,
         },

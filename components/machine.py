@@ -24,12 +24,14 @@ def newest_image(parameter: str, parent: pulumi.Resource) -> pulumi.Output[str]:
     return found.apply(lambda answer: answer.insecure_value)
 
 
-def allow_web_egress(name: str, group_id: pulumi.Input[str], parent: pulumi.Resource) -> None:
+def allow_web_egress(
+    name: str, group_id: pulumi.Input[str], parent: pulumi.Resource
+) -> list[pulumi.Resource]:
     """Out to anywhere on 443 and 80 (apt's mirrors): packages, Git, models and AWS itself have no fixed addresses.
 
     Nothing else leaves: the VPC's resolver and clock (169.254.169.123) are not subject to security groups.
     """
-    for role, port in (("https", 443), ("http", 80)):
+    return [
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-to-{role}",
             security_group_id=group_id,
@@ -40,6 +42,8 @@ def allow_web_egress(name: str, group_id: pulumi.Input[str], parent: pulumi.Reso
             to_port=port,
             opts=pulumi.ResourceOptions(parent=parent),
         )
+        for role, port in (("https", 443), ("http", 80))
+    ]
 
 
 def create_ssh_group(
@@ -71,7 +75,10 @@ def create_ssh_group(
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchArgs:
-    """How a machine is launched. `environment` becomes its `/etc/sd-app/machine.env`: names only, never a secret."""
+    """How a machine is launched. `environment` becomes its `/etc/sd-app/machine.env`: names only, never a secret.
+
+    needs: what its scripts use in their first seconds and Pulumi cannot see: its rights, its firewall's ways out.
+    """
 
     stack: str
     role: str
@@ -86,6 +93,7 @@ class LaunchArgs:
     environment: Mapping[str, pulumi.Input[str]]
     private_ip: str | None
     spot: bool
+    needs: Sequence[pulumi.Resource]
 
 
 def launch(name: str, args: LaunchArgs, parent: pulumi.Resource) -> aws.ec2.Instance:
@@ -144,7 +152,7 @@ _SPOT = aws.ec2.InstanceInstanceMarketOptionsArgs(
 def _launch_options(args: LaunchArgs, parent: pulumi.Resource) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(
         parent=parent,
-        depends_on=args.machine_role.permissions,
+        depends_on=list(args.needs),
         # A fixed address is free again only when its holder is gone.
         delete_before_replace=args.private_ip is not None,
         ignore_changes=[] if args.settings.ami_id else ["ami"],

@@ -1,5 +1,6 @@
 """The GPU machine that runs ComfyUI, and the firewall around it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,15 @@ IMAGE_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-g
 
 @dataclass(frozen=True, kw_only=True)
 class MlServerArgs:
-    """What the ML server needs from the rest of the platform. `private_ip` lies in the subnet and is free there."""
+    """What the ML server needs from the rest of the platform. `private_ip` lies in the subnet and is free there;
+    `ways_out` are the subnet's routes, which its first boot downloads by."""
 
     stack: str
     settings: MlServerSettings
     vpc_id: pulumi.Input[str]
     subnet_id: pulumi.Input[str]
     private_ip: str
+    ways_out: Sequence[pulumi.Resource]
     bucket_name: pulumi.Input[str]
     bucket_arn: pulumi.Input[str]
     log_retention_days: int
@@ -49,7 +52,7 @@ class MlServer(pulumi.ComponentResource):
         super().__init__("sd-app:compute:MlServer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         clients, server = _create_firewall(name, args.vpc_id, child)
-        machine.allow_web_egress(name, server.id, self)
+        ways_out = machine.allow_web_egress(name, server.id, self)
         ssh_groups = machine.create_ssh_group(name, args.vpc_id, args.settings.ssh_cidrs, self)
         role = MachineRole(
             name,
@@ -62,7 +65,8 @@ class MlServer(pulumi.ComponentResource):
             ),
             child,
         )
-        launch_args = _launch_args(args, role, [server.id, *ssh_groups])
+        needs = [*role.permissions, *ways_out, *args.ways_out]
+        launch_args = _launch_args(args, role, [server.id, *ssh_groups], needs)
         instance = machine.launch(name, launch_args, self)
         own_stop = _create_own_stop(name, role, instance, child)
         if args.settings.spot:
@@ -140,7 +144,10 @@ def _rights(bucket_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
 
 
 def _launch_args(
-    args: MlServerArgs, role: MachineRole, groups: list[pulumi.Output[str]]
+    args: MlServerArgs,
+    role: MachineRole,
+    groups: list[pulumi.Output[str]],
+    needs: list[pulumi.Resource],
 ) -> machine.LaunchArgs:
     return machine.LaunchArgs(
         stack=args.stack,
@@ -163,6 +170,7 @@ def _launch_args(
         },
         private_ip=args.private_ip,
         spot=args.settings.spot,
+        needs=needs,
     )
 
 

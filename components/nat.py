@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 import contract
 from cloud_init.render import render_user_data
+from components.machine import newest_image
 from instance_types import NAT_INSTANCE_TYPE
 from setting_models import NatMode
 
@@ -30,18 +31,25 @@ class NatArgs:
 class Nat(pulumi.ComponentResource):
     """Each private route table has one way out, or none; nobody comes in by it."""
 
+    routes: list[pulumi.Resource]
+    """The private subnets' ways out: what boots there needs them in its first seconds, and Pulumi cannot see that."""
+
     def __init__(self, name: str, args: NatArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("sd-app:network:Nat", name, None, opts)
         zones = list(args.private_route_table_ids)
+        self.routes = []
         if args.mode == "instance":
             interface = _create_instance(name, args, zones[0], self).primary_network_interface_id
-            for zone in zones:
-                self._create_route(name, args, zone, network_interface_id=interface)
+            self.routes = [
+                self._create_route(name, args, zone, network_interface_id=interface) for zone in zones
+            ]
         elif args.mode != "none":
             homes = zones if args.mode == "gateway_per_az" else zones[:1]
             gateways = {zone: self._create_gateway(name, args, zone) for zone in homes}
-            for zone in zones:
+            self.routes = [
                 self._create_route(name, args, zone, nat_gateway_id=gateways.get(zone, gateways[zones[0]]).id)
+                for zone in zones
+            ]
         self.register_outputs({})
 
     def _create_gateway(self, name: str, args: NatArgs, zone: str) -> aws.ec2.NatGateway:
@@ -56,8 +64,10 @@ class Nat(pulumi.ComponentResource):
             opts=child,
         )
 
-    def _create_route(self, name: str, args: NatArgs, zone: str, **way_out: pulumi.Input[str]) -> None:
-        aws.ec2.Route(
+    def _create_route(
+        self, name: str, args: NatArgs, zone: str, **way_out: pulumi.Input[str]
+    ) -> aws.ec2.Route:
+        return aws.ec2.Route(
             f"{name}-out-{zone}",
             route_table_id=args.private_route_table_ids[zone],
             destination_cidr_block=ANYWHERE,
@@ -84,13 +94,12 @@ def _create_instance(name: str, args: NatArgs, zone: str, parent: pulumi.Resourc
             opts=child,
         )
     # What the machines behind it may reach is their own groups' matter.
-    aws.vpc.SecurityGroupEgressRule(
+    way_out = aws.vpc.SecurityGroupEgressRule(
         f"{name}-to-anywhere", security_group_id=group.id, cidr_ipv4=ANYWHERE, ip_protocol="-1", opts=child
     )
-    image = aws.ssm.get_parameter_output(name=IMAGE_PARAMETER, opts=pulumi.InvokeOptions(parent=parent)).value
     return aws.ec2.Instance(
         name,
-        ami=image,
+        ami=newest_image(IMAGE_PARAMETER, parent),
         instance_type=NAT_INSTANCE_TYPE,
         subnet_id=args.public_subnet_ids[zone],
         associate_public_ip_address=True,
@@ -106,6 +115,11 @@ def _create_instance(name: str, args: NatArgs, zone: str, parent: pulumi.Resourc
         user_data_base64=render_user_data(contract.NAT, {}),
         user_data_replace_on_change=True,
         tags={"Name": name},
-        # A newer image alone never replaces a machine.
-        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["ami"]),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            # A newer image alone never replaces a machine.
+            ignore_changes=["ami"],
+            # Its script needs the internet in its first seconds.
+            depends_on=[args.internet_gateway, way_out],
+        ),
     )

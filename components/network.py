@@ -1,6 +1,7 @@
 """The stack's own network: a VPC with a public and a private subnet in each zone."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from components.nat import Nat, NatArgs
 from setting_models import NetworkSettings
 
 ANYWHERE = "0.0.0.0/0"
+REGION_ZONE = r"[a-z-]+-\d[a-z]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Network(pulumi.ComponentResource):
     private_subnet_ids: list[pulumi.Output[str]]
     private_subnet_cidrs: list[str]
     zones: list[str]
+    private_routes: list[pulumi.Resource]
+    """The private subnets' ways out, for what must not boot before them."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("sd-app:network:Network", name, None, opts)
@@ -73,7 +77,7 @@ class Network(pulumi.ComponentResource):
             z: _create_route_table(f"{name}-private-{z}", vpc, {z: subnet}, child)
             for z, subnet in private.items()
         }
-        Nat(
+        nat = Nat(
             f"{name}-nat",
             NatArgs(
                 mode=settings.nat,
@@ -89,6 +93,7 @@ class Network(pulumi.ComponentResource):
         if settings.flow_logs:
             _create_flow_log(name, vpc, args, child)
 
+        self.private_routes = nat.routes
         self.vpc_id = vpc.id
         self.public_subnet_ids = [public[z].id for z in self.zones]
         self.private_subnet_ids = [private[z].id for z in self.zones]
@@ -109,18 +114,20 @@ def choose_zones(instance_type: str, settings: NetworkSettings, parent: pulumi.R
 
     Asked while the program is built, since the names key the resources. Raises RunError when there are too few.
     """
-    offered = sorted(
-        aws.ec2.get_instance_type_offerings(
-            filters=[{"name": "instance-type", "values": [instance_type]}],
-            location_type="availability-zone",
-            opts=pulumi.InvokeOptions(parent=parent),
-        ).locations
-    )
+    offered = aws.ec2.get_instance_type_offerings(
+        # A filter's values are a set to the provider: named once for each zone wanted, it asks AWS the same thing,
+        # and a stand-in for AWS that answers with one zone a value gives enough of them.
+        filters=[{"name": "instance-type", "values": [instance_type] * settings.zone_count}],
+        location_type="availability-zone",
+        opts=pulumi.InvokeOptions(parent=parent),
+    ).locations
     return pick_zones(instance_type, settings.zones, settings.zone_count, offered)
 
 
 def pick_zones(instance_type: str, named: Sequence[str], count: int, offered: Sequence[str]) -> list[str]:
-    """The choice itself, without AWS."""
+    """The choice itself, without AWS. Local Zones, such as us-west-2-lax-1a, are no choice: they
+    sort first, have few services, and share their letter with a zone of the Region."""
+    offered = sorted(zone for zone in offered if re.fullmatch(REGION_ZONE, zone))
     without = [zone for zone in named if zone not in offered]
     if without:
         raise pulumi.RunError(

@@ -27,14 +27,14 @@ class Storage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("sd-app:storage:Storage", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        keep = args.settings.protect_data
+        # A kept bucket keeps its locks: without them it would stay, but open to what they close.
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=keep)
         bucket = aws.s3.Bucket(
             name,
             bucket=args.settings.bucket_name,
             force_destroy=args.settings.force_destroy,
-            opts=pulumi.ResourceOptions(
-                parent=self, protect=args.settings.protect_data, retain_on_delete=args.settings.protect_data
-            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=keep, retain_on_delete=keep),
         )
         versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",
@@ -68,7 +68,7 @@ class Storage(pulumi.ComponentResource):
             bucket=bucket.bucket,
             policy=tls_only_policy(bucket.arn),
             # S3 answers OperationAborted when both change the bucket's access at once.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=keep, depends_on=[block]),
         )
         self._create_lifecycle(name, args.settings, bucket, versioning)
         self.bucket_name = bucket.bucket
@@ -106,7 +106,9 @@ class Storage(pulumi.ComponentResource):
                 },
             ],
             # Rules for old versions are refused before versioning is on.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=pulumi.ResourceOptions(
+                parent=self, retain_on_delete=settings.protect_data, depends_on=[versioning]
+            ),
         )
 
 
