@@ -1,33 +1,60 @@
 # Two commands on a fresh machine: `make up`, `make test`. Everything they need is set up on demand.
 STACK ?= local
+ARGS  ?=
 VENV  := .venv
 PY    := $(VENV)/bin/python
+READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 help: ## Show this list
+	@echo "make TARGET [STACK=local|dev|prod]     local, the default, is this machine; the others are on AWS"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-$(VENV)/.ready: requirements.lock
-	@command -v python3.11 >/dev/null || { echo "Python 3.11 is needed and was not found; install python3.11 and its venv module" >&2; exit 1; }
-	@echo "Setting up $(VENV) (about a minute the first time)…"
-	@test -x $(PY) || python3.11 -m venv $(VENV)
-	@$(VENV)/bin/pip install -q --disable-pip-version-check -r requirements.lock
-	@touch $@
+up: $(READY) ## Bring the whole platform up
+	@$(PY) -m tools.stack up --stack $(STACK) $(ARGS)
 
-lint: $(VENV)/.ready ## Check style and types
-	ruff check .
-	ruff format --check .
-	pyright
+preview: $(READY) ## Show what `make up` would change (ARGS=--expect-no-changes: fail if anything)
+	@$(PY) -m tools.stack preview --stack $(STACK) $(ARGS)
 
-test: $(VENV)/.ready ## Run all tests
-	pytest
+outputs: $(READY) ## Show the stack's addresses and names (ARGS=--json)
+	@$(PY) -m tools.stack outputs --stack $(STACK) $(ARGS)
 
-format: $(VENV)/.ready ## Format the code
-	ruff check --fix .
-	ruff format .
+refresh: $(READY) ## Find what was changed or deleted behind Pulumi's back
+	@$(PY) -m tools.stack refresh --stack $(STACK) $(ARGS)
 
-settings-docs: $(VENV)/.ready ## Make docs/settings.md and docs/outputs.md from the code
-	$(PY) -m tools.settings_docs
+down: $(READY) ## Remove everything, and say what was removed
+	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
-.PHONY: help lint test format settings-docs
+test: $(READY) ## Run all tests (ARGS: for pytest)
+	@tools/system-packages.sh cloud-init systemd
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(READY) ## Check style, types and shell scripts
+	@ruff check .
+	@ruff format --check .
+	@pyright
+	@tools/shell-scripts.sh | xargs -0 shellcheck --external-sources
+	@echo "shellcheck: $$(tools/shell-scripts.sh | tr -cd '\0' | wc -c) scripts, no faults"
+
+format: $(READY) ## Format the code
+	@ruff check --fix .
+	@ruff format .
+
+frontend-config: $(READY) ## Write the page's config from the stack's outputs
+	@$(PY) -m tools.frontend_config --stack $(STACK)
+
+settings-docs: $(READY) ## Make docs/settings.md and docs/outputs.md from the code
+	@$(PY) -m tools.settings_docs
+
+lock: ## Write requirements.lock anew from requirements-dev.txt
+	@tools/lock.sh
+
+bench: $(READY) ## Measure time and memory (ARGS=--with-build: the CLI's build too)
+	@$(PY) -m bench.stack $(ARGS)
+
+$(READY): requirements.lock
+	@tools/venv.sh
+
+.PHONY: help up preview outputs refresh down test lint format frontend-config settings-docs lock bench

@@ -1,30 +1,80 @@
 """Static files and one environment file in, user data out. Knows nothing of Pulumi.
 
-Scripts are never templates: what differs between machines stands in `/etc/sd-app/machine.env`, and nowhere else.
+Scripts are never templates; comments aside they arrive as they stand here. What differs between machines stands in
+`/etc/sd-app/machine.env`, and nowhere else.
 """
 
 import base64
 import gzip
+import io
 import re
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 HERE = Path(__file__).parent
 USER_DATA_LIMIT_BYTES = 16_384
 """EC2's limit, before base64 and after gzip: docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html."""
+LIFECYCLE_LIMIT_CHARACTERS = 16_384
+"""SageMaker's limit of a hook, after base64 (NotebookInstanceLifecycleHook of its API)."""
 
-ENVIRONMENT_FILE = "/etc/sd-app/machine.env"
+ETC = "/etc/sd-app"
+ENVIRONMENT_FILE = f"{ETC}/machine.env"
 SCRIPT_DIRECTORY = "/opt/sd-app/bin"
-UNIT_DIRECTORY = "/etc/systemd/system"
+PREPARE = f"{SCRIPT_DIRECTORY}/prepare"
+"""What sd-app-prepare.service runs: a link to the role's script."""
+NOTEBOOK_START = f"{SCRIPT_DIRECTORY}/on-start.sh"
+
 ROLE_SCRIPTS = {"backend": "backend.sh", "ml-server": "comfyui-server.sh", "nat": "nat.sh"}
-"""The script that prepares a role; its other files lie in the folder `cloud_init/<role>/`."""
+"""The script that prepares a role."""
+ROLE_FILES: dict[str, tuple[str, ...]] = {
+    "backend": ("machine.sh", "versions.env", "shared/*", "backend/*"),
+    "ml-server": ("machine.sh", "versions.env", "shared/*", "ml-server/*"),
+    # Nothing else: each change of its user data replaces it, and cuts off all that is behind it meanwhile.
+    "nat": ("shared/sd-app-prepare.service",),
+    "notebook": ("jupyter-lab-kohya.sh", "machine.sh", "versions.env", "notebook/*"),
+}
+"""What a role gets beside its script, as patterns in this folder."""
+
+HOMES = {
+    ".service": ("/etc/systemd/system", "0644"),
+    ".timer": ("/etc/systemd/system", "0644"),
+    ".slice": ("/etc/systemd/system", "0644"),
+    ".sh": (SCRIPT_DIRECTORY, "0755"),
+    ".py": (SCRIPT_DIRECTORY, "0755"),
+    ".env": (ETC, "0644"),
+    ".ini": (ETC, "0644"),
+    ".yaml": (ETC, "0644"),
+    ".logrotate": ("/etc/logrotate.d", "0644"),
+}
+"""Where a file of a kind goes on the machine, and its mode."""
 
 
 class UserDataTooLarge(ValueError):
-    """Scripts and environment do not fit what EC2 takes."""
+    """Scripts and environment do not fit what AWS takes."""
+
+
+@dataclass(frozen=True)
+class MachineFile:
+    """A file on the machine, root's."""
+
+    path: str
+    mode: str
+    content: str
+
+
+class _Literal(yaml.SafeDumper):
+    """Writes text of many lines as it stands: to be read, and 4 % smaller than quoted."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Literal.add_representer(str, _text)
 
 
 def render_user_data(role: str, environment: Mapping[str, str]) -> str:
@@ -45,13 +95,74 @@ def render_cloud_config(role: str, environment: Mapping[str, str]) -> str:
     """The cloud-config itself, for tests and `cloud-init schema`."""
     if role not in ROLE_SCRIPTS:
         raise ValueError(f'"{role}" is no role of a machine; allowed: {", ".join(ROLE_SCRIPTS)}')
-    files = [_file(ENVIRONMENT_FILE, environment_file(environment), "0640"), *_static_files(role)]
-    config = {"write_files": files, "runcmd": [[f"{SCRIPT_DIRECTORY}/{ROLE_SCRIPTS[role]}"]]}
-    return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)
+    script = ROLE_SCRIPTS[role]
+    files = machine_files((script, *ROLE_FILES[role]), environment)
+    config = {
+        "write_files": [
+            {"path": one.path, "permissions": one.mode, "owner": "root:root", "content": one.content}
+            for one in files
+        ],
+        # Not the script itself: cloud-init runs this once, the unit at every boot, so that it goes on where it stopped.
+        "runcmd": [
+            ["ln", "-sfn", f"{SCRIPT_DIRECTORY}/{script}", PREPARE],
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "enable", "sd-app-prepare.service"],
+            ["systemctl", "start", "--no-block", "sd-app-prepare.service"],
+        ],
+    }
+    return "#cloud-config\n" + yaml.dump(config, Dumper=_Literal, sort_keys=False, width=1000)
+
+
+def render_lifecycle(environment: Mapping[str, str]) -> str:
+    """The notebook's start hook: base64 of a script that unpacks the files and runs `on-start.sh`.
+
+    The same input gives the same text. Raises ValueError as `environment_file` does, UserDataTooLarge past
+    SageMaker's limit.
+    """
+    files = machine_files(ROLE_FILES["notebook"], environment)
+    packed = base64.b64encode(_archive(files)).decode()
+    script = (
+        "#!/bin/bash\n"
+        "# Made by cloud_init/render.py: the notebook's files, packed, and the script among them that does the work.\n"
+        "set -euo pipefail\n"
+        "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+        f"base64 --decode <<'END' | tar -xz -C / --no-overwrite-dir\n{packed}\nEND\n"
+        f"exec {NOTEBOOK_START}\n"
+    )
+    encoded = base64.b64encode(script.encode()).decode()
+    if len(encoded) > LIFECYCLE_LIMIT_CHARACTERS:
+        raise UserDataTooLarge(
+            f"the notebook's hook is {len(encoded)} characters of base64; SageMaker takes {LIFECYCLE_LIMIT_CHARACTERS}: "
+            "shorten its scripts"
+        )
+    return encoded
+
+
+def machine_files(patterns: Iterable[str], environment: Mapping[str, str]) -> list[MachineFile]:
+    """The environment file and the static ones that the patterns name. Raises ValueError for a file of no known kind."""
+    found = [MachineFile(ENVIRONMENT_FILE, "0640", environment_file(environment))]
+    for path in (path for pattern in patterns for path in sorted(HERE.glob(pattern)) if path.is_file()):
+        if path.suffix not in HOMES:
+            raise ValueError(
+                f"{path}: no known place on a machine for this kind; allowed: {', '.join(HOMES)}"
+            )
+        folder, mode = HOMES[path.suffix]
+        name = path.stem if path.suffix == ".logrotate" else path.name
+        found.append(MachineFile(f"{folder}/{name}", mode, without_comments(path)))
+    return found
+
+
+def without_comments(path: Path) -> str:
+    """A file's text without what is for its readers alone: AWS's limits leave no room for it.
+
+    Goes: whole lines of comment but the `#!`, and Python's docstrings. All else stays as it is.
+    """
+    text = re.sub(r"(?m)^[ \t]*#(?!!).*\n", "", path.read_text())
+    return re.sub(r'(?ms)^[ \t]*"""(?:(?!""").)*"""\n', "", text) if path.suffix == ".py" else text
 
 
 def environment_file(environment: Mapping[str, str]) -> str:
-    """`KEY=value` a line, as systemd's EnvironmentFile and a shell's `.` both read it.
+    """`KEY="value"` a line, as systemd's EnvironmentFile and a shell's `.` both read it.
 
     Raises ValueError naming the key that is no name, or whose value would need quoting rules on which the two differ.
     """
@@ -65,15 +176,13 @@ def environment_file(environment: Mapping[str, str]) -> str:
     return "".join(f'{key}="{value}"\n' for key, value in sorted(environment.items()))
 
 
-def _static_files(role: str) -> list[dict[str, Any]]:
-    script = HERE / ROLE_SCRIPTS[role]
-    files = [_file(f"{SCRIPT_DIRECTORY}/{script.name}", script.read_text(), "0755")]
-    for path in sorted((HERE / role).glob("*")):
-        unit = path.suffix in (".service", ".timer", ".target")
-        directory, mode = (UNIT_DIRECTORY, "0644") if unit else (SCRIPT_DIRECTORY, "0755")
-        files.append(_file(f"{directory}/{path.name}", path.read_text(), mode))
-    return files
-
-
-def _file(path: str, content: str, mode: str) -> dict[str, Any]:
-    return {"path": path, "permissions": mode, "owner": "root:root", "content": content}
+def _archive(files: Iterable[MachineFile]) -> bytes:
+    """A gzipped tar with nothing in it that changes by itself: no times, no names of users."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for one in files:
+            entry = tarfile.TarInfo(one.path.lstrip("/"))
+            content = one.content.encode()
+            entry.size, entry.mode = len(content), int(one.mode, 8)
+            tar.addfile(entry, io.BytesIO(content))
+    return gzip.compress(raw.getvalue(), compresslevel=9, mtime=0)

@@ -1,4 +1,7 @@
-"""Runs a long command quietly: a line now and then says what it does and for how long; its output shows if it fails."""
+"""Runs a long command quietly: a line now and then says what it does and for how long; its output shows if it fails.
+
+Needs nothing but Python, so that it can show the set-up itself: `python -m tools.progress TITLE COMMAND…`
+"""
 
 import contextlib
 import os
@@ -13,6 +16,12 @@ from pathlib import Path
 
 KEPT_LINES = 40
 """Last lines of output kept for an error's message."""
+
+SET_UP_EVERY_S = 10.0
+"""Seconds between two lines while packages are installed."""
+
+SET_UP_LIMIT_S = 3600.0
+"""Longest that installing the packages may take, on a slow network."""
 
 
 class CommandFailed(Exception):
@@ -111,3 +120,35 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def pip_progress() -> Callable[[str], str | None]:
+    """Turns pip's lines into `12 packages fetched, now moto==5.2.5`."""
+    count = 0
+
+    def describe(line: str) -> str | None:
+        nonlocal count
+        if line.startswith("Collecting "):
+            count += 1
+            return f"{count} packages fetched, now {line.split()[1][:30]}"
+        return "writing them to disk" if line.startswith("Installing collected packages") else None
+
+    return describe
+
+
+def main() -> int:
+    """Run the command of the command line: pip, whose lines are turned into how far it is."""
+    title, *argv = sys.argv[1:]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(title, argv, limit_s=SET_UP_LIMIT_S, describe=pip_progress(), every_s=SET_UP_EVERY_S)
+    except CommandFailed as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

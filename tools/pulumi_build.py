@@ -74,7 +74,12 @@ def build(cache: Path, check: Callable[[Path], None]) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with _lock(cache / f"{target.name}.lock"):
         if (target / "bin").is_dir():
-            return target / "bin"
+            try:
+                check(target / "bin")
+                return target / "bin"
+            except Exception as error:  # whatever it was, a build that doesn't work is no use
+                say(f"set-up: the build kept in {target} doesn't work, so it is made again: {error}")
+                shutil.rmtree(target)
         go = _go()
         for left_over in cache.glob(f".{target.name}.*"):
             shutil.rmtree(left_over)

@@ -4,6 +4,7 @@ In this order: the one on PATH, if recent enough; what an earlier run left in th
 a build from Go modules. SD_APP_PULUMI=path|official|build forces one.
 """
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -153,11 +154,7 @@ def _kept(root: Path, way: str) -> Cli:
 
 def official_directory(cache: Path) -> Path:
     """Where an official install of the SDK's own version is kept."""
-    wanted = next(
-        line.split("==")[1].split()[0]
-        for line in (Path(__file__).parent.parent / "requirements.txt").read_text().splitlines()
-        if line.startswith("pulumi==")
-    )
+    wanted = importlib.metadata.version("pulumi")
     return cache / f"pulumi-{wanted}-official"
 
 

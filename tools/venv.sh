@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-stamp=.venv/.installed
+stamp=.venv/.ready
 
 die() { printf 'make: %s\n' "$1" >&2; exit 1; }
 
@@ -33,9 +33,10 @@ Debian, Ubuntu: apt-get install python3 python3-venv · others: https://www.pyth
 if ! usable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then make_venv; fi
 
 started=$SECONDS
-echo "set-up: installing $(grep -c '==' requirements.lock) pinned packages (about a minute, 1 GB on disk)"
+echo "set-up: installing $(grep -c '==' requirements.lock) pinned packages (1 to 3 minutes, 1 GB on disk)"
 rm -f "$stamp"
-.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock ||
+.venv/bin/python -m tools.progress "installing packages" \
+  .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock ||
   die "the packages could not be installed (see above). It needs a package index: check the network, or pip's own settings"
 touch "$stamp"
 echo "set-up: packages ready, $((SECONDS - started)) s"

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import boto3.session
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 Props = dict[str, Any]
 """Property values by their Pulumi names (camelCase), nested ones too; secrets unwrapped."""
@@ -68,6 +69,12 @@ class Store:
         """Kinds that have a record (as their file names spell them)."""
         return sorted(file.stem for file in self._folder.glob("*.json")) if self._folder.exists() else []
 
+    def wipe(self) -> None:
+        """Forget everything: the emulator beside it is a new one."""
+        with self._lock:
+            for kind in self.kinds():
+                self._file(kind).unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Aws:
@@ -99,6 +106,19 @@ class Aws:
     def within(self, region: str | None) -> Aws:
         """The same emulator seen from another region."""
         return replace(self, region=region) if region and region != self.region else self
+
+    def seen_by(self, default_tags: dict[str, str]) -> Aws:
+        """The same emulator for a provider with these default tags."""
+        return replace(self, default_tags=default_tags)
+
+
+ABSENT = re.compile(r"NotFound|NoSuch|NonExist|NotExist|^404$|UnknownResource", re.IGNORECASE)
+"""The many words that AWS services have in the error codes of what isn't there."""
+
+
+def absent(error: ClientError) -> bool:
+    """Whether AWS says that the resource doesn't exist (any more)."""
+    return bool(ABSENT.search(error.response.get("Error", {}).get("Code", "")))
 
 
 Create = Callable[[Aws, Props], str]

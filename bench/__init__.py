@@ -1,0 +1,1 @@
+"""Figures: how long the day's commands take, and how much memory they need."""

@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# Prepares the ML server: ComfyUI with its node packs on torch with CUDA, models from S3, a server each for text and
+# sketch, a picture each before it says ready. sd-app-prepare.service runs it at every boot; stages that are done are
+# skipped, so it goes on where it stopped, and a woken machine does only what its empty instance store asks for.
+# shellcheck source=cloud_init/machine.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/machine.sh"
+
+HOME_FOLDER=/var/lib/comfyui   # models, and a folder for each server; the only place that ComfyUI may write to
+CODE=/opt/comfyui              # root's
+COMFYUI=$CODE/ComfyUI
+PYTHON=$CODE/venv/bin/python
+CONSTRAINTS=$CODE/constraints.txt
+INSTANCE_STORE=/opt/dlami/nvme # where the Deep Learning AMI mounts it; empty after each stop
+PORTS=("$COMFYUI_TEXT_PORT" "$COMFYUI_SKETCH_PORT")
+
+# Name, address and commit of each node pack.
+packs() {
+  echo "ComfyUI-Manager $MANAGER_URL $MANAGER_REF"
+  echo "comfyui_controlnet_aux $CONTROLNET_AUX_URL $CONTROLNET_AUX_REF"
+  echo "ComfyUI_Comfyroll_CustomNodes $COMFYROLL_URL $COMFYROLL_REF"
+}
+
+prepare() {
+  local code torch
+  code="$COMFYUI_REF $(packs)"
+  torch="$COMFYUI_PYTHON $TORCH_VERSION $TORCHVISION_VERSION $TORCHAUDIO_VERSION"
+  stage network 600
+  stage tools 900 "$AWSCLI_VERSION $BOTO3_VERSION $COMFYUI_PYTHON"
+  # Models arrive while the rest goes on; the stage "models" waits for them.
+  place_models
+  systemctl start --no-block sd-app-models.service
+  if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then stage driver 300; fi
+  stage code 900 "$code"
+  stage dependencies 2400 "$code $torch"
+  stage packs 900 "$code $torch"
+  stage server 300
+  stage models 2400
+  stage warm-up 900
+  systemctl enable --now sd-app-models.timer sd-app-idle.timer
+}
+
+stage_tools() {
+  # libGL and GLib are OpenCV's, which the preprocessors use.
+  install_tools "$COMFYUI_PYTHON-venv" libgl1 libglib2.0-0
+  id comfyui >/dev/null 2>&1 || useradd --system --home-dir "$HOME_FOLDER" --shell /usr/sbin/nologin comfyui
+  # systemd's timers read no environment file.
+  write_file /etc/systemd/system/sd-app-models.timer.d/interval.conf \
+    "$(printf '[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=%ss' "$MODEL_SYNC_SECONDS")"
+  systemctl daemon-reload
+}
+
+# The models lie on the instance store where there is one: it is faster than the disk, and empty after each stop.
+place_models() {
+  local models=$HOME_FOLDER/models-on-disk port
+  if mountpoint --quiet "$INSTANCE_STORE"; then models=$INSTANCE_STORE/sd-app-models; fi
+  install --directory "$HOME_FOLDER" "$models" "$models/checkpoints" "$models/loras"
+  install --directory --owner=comfyui --group=comfyui "$models/annotators"
+  ln -sfn "$models" "$HOME_FOLDER/models"
+  for port in "${PORTS[@]}"; do
+    install --directory --owner=comfyui --group=comfyui --mode=0750 "$HOME_FOLDER/$port" \
+      "$HOME_FOLDER/$port"/{user,input,output,temp} "$HOME_FOLDER/$port/user/__manager"
+    # Anew at each boot: what was changed from inside does not last.
+    install --owner=comfyui --group=comfyui --mode=0640 "$SD_APP_ETC/manager.ini" \
+      "$HOME_FOLDER/$port/user/__manager/config.ini"
+  done
+}
+
+stage_driver() {
+  local version
+  version=$(retry 5 nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)
+  [ "${version%%.*}" -ge "$NVIDIA_DRIVER_MIN" ] ||
+    die "NVIDIA driver $version is older than $NVIDIA_DRIVER_MIN, which CUDA 13 asks for: take a newer image (mlServer.amiId)"
+  echo "NVIDIA driver $version"
+}
+
+stage_code() {
+  local name url ref
+  fetch_commit "$COMFYUI_URL" "$COMFYUI_REF" "$COMFYUI"
+  while read -r name url ref; do
+    rm -rf "$COMFYUI/custom_nodes/$name.disabled"
+    fetch_commit "$url" "$ref" "$COMFYUI/custom_nodes/$name"
+  done < <(packs)
+}
+
+stage_dependencies() {
+  local name rest
+  [ -x "$PYTHON" ] || "$COMFYUI_PYTHON" -m venv --clear "$CODE/venv"
+  : >"$CONSTRAINTS"
+  if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then
+    pip_install "torch==$TORCH_VERSION" "torchvision==$TORCHVISION_VERSION" "torchaudio==$TORCHAUDIO_VERSION" \
+      --index-url "$TORCH_INDEX_URL"
+    # From here on nothing may bring another torch along, or other CUDA libraries.
+    "$PYTHON" -m pip freeze | grep -Ei '^(torch|torchvision|torchaudio|triton|nvidia-[a-z0-9-]+)==' >"$CONSTRAINTS"
+  fi
+  pip_install --requirement "$COMFYUI/requirements.txt"
+  # The packs may not move what ComfyUI was installed with.
+  "$PYTHON" -m pip freeze | grep '==' >"$CONSTRAINTS.new" || true
+  mv "$CONSTRAINTS.new" "$CONSTRAINTS"
+  while read -r name rest; do
+    if [ ! -f "$COMFYUI/custom_nodes/$name/requirements.txt" ]; then continue; fi
+    pip_install --requirement "$COMFYUI/custom_nodes/$name/requirements.txt" || leave_out "$name" "its requirements could not be installed"
+  done < <(packs)
+}
+
+pip_install() {
+  retry 3 "$PYTHON" -m pip install --quiet --no-input --disable-pip-version-check --constraint "$CONSTRAINTS" "$@"
+}
+
+# ComfyUI passes over folders with this ending.
+leave_out() {
+  note "node pack $1 is left out: $2"
+  rm -rf "$COMFYUI/custom_nodes/$1.disabled"
+  mv "$COMFYUI/custom_nodes/$1" "$COMFYUI/custom_nodes/$1.disabled"
+}
+
+# Each pack alone in a ComfyUI that starts and ends: a pack that fails to import, or takes ComfyUI down, is left out.
+stage_packs() {
+  local name rest output try=$HOME_FOLDER/try
+  install --directory --owner=comfyui --group=comfyui "$try" "$try"/{user,input,output,temp}
+  try_comfyui --disable-all-custom-nodes || die "ComfyUI $COMFYUI_REF itself does not start"
+  while read -r name rest; do
+    if [ ! -d "$COMFYUI/custom_nodes/$name" ]; then continue; fi
+    if ! output=$(try_comfyui --disable-all-custom-nodes --whitelist-custom-nodes "$name" 2>&1); then
+      tail -n 20 <<<"$output"
+      leave_out "$name" "ComfyUI ends with it: $(tail -n 1 <<<"$output")"
+    elif grep --fixed-strings '(IMPORT FAILED)' <<<"$output"; then
+      tail -n 40 <<<"$output"
+      leave_out "$name" "its import failed"
+    fi
+  done < <(packs)
+  rm -rf "$try"
+}
+
+try_comfyui() {
+  local try=$HOME_FOLDER/try
+  cd "$try"
+  run_as comfyui env AUX_ANNOTATOR_CKPTS_PATH="$HOME_FOLDER/models/annotators" PYTHONDONTWRITEBYTECODE=1 \
+    timeout 180 "$PYTHON" "$COMFYUI/main.py" --quick-test-for-ci --cpu --user-directory "$try/user" \
+    --input-directory "$try/input" --output-directory "$try/output" --temp-directory "$try/temp" \
+    --database-url "sqlite:///$try/comfyui.db" "$@" </dev/null
+}
+
+stage_server() {
+  local port
+  for port in "${PORTS[@]}"; do systemctl restart "comfyui@$port.service"; done
+  for port in "${PORTS[@]}"; do
+    (wait_for "http://127.0.0.1:$port/system_stats" 240) || {
+      journalctl --unit "comfyui@$port.service" --lines 20 --no-pager --output cat
+      die "ComfyUI on port $port does not answer"
+    }
+  done
+}
+
+# Joins the sync that began with the boot, or does another.
+stage_models() {
+  systemctl start sd-app-models.service || true
+  [ -f /run/sd-app/models.txt ] || {
+    journalctl --unit sd-app-models.service --lines 20 --no-pager --output cat
+    die "the models could not be fetched from s3://$BUCKET_NAME"
+  }
+  note "$(cat /run/sd-app/models.txt)"
+}
+
+# A first picture loads the model into the GPU's memory, and shows that all of it works.
+stage_warm-up() {
+  local port told
+  if [ ! -f "$HOME_FOLDER/models/checkpoints/$COMFYUI_CHECKPOINT" ]; then
+    note "no picture was tried: models/checkpoints/$COMFYUI_CHECKPOINT is not in the bucket; python -m ops models push brings it there"
+    return
+  fi
+  for port in "${PORTS[@]}"; do
+    told=$(python3 "$(dirname "$(readlink -f "$0")")/warm_up.py" "$port" "$COMFYUI_CHECKPOINT")
+    note "$told"
+  done
+}
+
+main "$@"

@@ -1,0 +1,163 @@
+# shellcheck shell=bash
+# What every machine's script shares: its environment, named stages that are run once, the readiness record, retries.
+# A script sources this, defines stage_<name> functions and prepare(), and ends with: main "$@"
+set -euo pipefail
+umask 022
+
+SD_APP_ETC=${SD_APP_ETC:-/etc/sd-app}
+SD_APP_STATE=${SD_APP_STATE:-/var/lib/sd-app}
+SD_APP_TOOLS=${SD_APP_TOOLS:-/opt/sd-app/tools}
+MESSAGE_LIMIT=1000 # characters; a standard SSM parameter holds 4 KB in all
+
+load_environment() {
+  set -a
+  # shellcheck source=/dev/null
+  . "$SD_APP_ETC/versions.env"
+  # shellcheck source=/dev/null
+  . "$SD_APP_ETC/machine.env"
+  set +a
+  # boto3 and the first aws CLI read this one alone. Behind PATH: a newer aws of the image is as good.
+  export AWS_DEFAULT_REGION=$AWS_REGION PATH="$PATH:$SD_APP_TOOLS/bin"
+}
+
+# Runs the stage named by the argument, or all of them.
+main() {
+  load_environment
+  if [ $# -gt 0 ]; then
+    "stage_$1"
+    return
+  fi
+  trap 'ended $? "$BASH_COMMAND"' EXIT
+  mkdir -p "$SD_APP_STATE/stamps" "$SD_APP_STATE/logs" "$SD_APP_STATE/notes"
+  STARTED_AT=$(now)
+  prepare
+  CURRENT_STAGE=""
+  record ready "" "$(find "$SD_APP_STATE/notes" -type f | sort | xargs -r cat | paste -sd ';' | sed 's/;/; /g')"
+}
+
+# Whatever ends the script early is told, also what went wrong between two stages.
+ended() {
+  if [ "$1" != 0 ] && [ -n "${CURRENT_STAGE=start}" ]; then record failed "$CURRENT_STAGE" "exit status $1 of: $2"; fi
+}
+
+# stage NAME LIMIT_SECONDS [FINGERPRINT]: runs stage_NAME as a process of its own (so that errors end it, and a limit
+# can), its output shown and kept. With a fingerprint it is skipped when it ended well with the same one before.
+stage() {
+  local name=$1 limit=$2 fingerprint=${3:-} log="$SD_APP_STATE/logs/$1" stamp="$SD_APP_STATE/stamps/$1" status=0
+  CURRENT_STAGE=$name
+  if [ -n "$fingerprint" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then
+    echo "sd-app: $name: done before"
+    return
+  fi
+  rm -f "$stamp" "$SD_APP_STATE/notes/$name"
+  record running "$name"
+  CURRENT_STAGE=$name timeout --kill-after=10 "$limit" "$0" "$name" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
+  if [ "$status" != 0 ]; then
+    local why
+    why=$(grep -v '^[[:space:]]*$' "$log" | tail -n 3 | paste -sd '|' | sed 's/|/ | /g' || true)
+    case $status in 124 | 137) why="not done after $limit seconds; last: $why" ;; esac
+    record failed "$name" "${why:-exit status $status}"
+    CURRENT_STAGE=""
+    exit 1
+  fi
+  if [ -n "$fingerprint" ]; then write_file "$stamp" "$fingerprint"; fi
+}
+
+# Words that the readiness record carries when all is ready: what was left out, how fast it went.
+note() {
+  echo "sd-app: note: $*"
+  echo "$*" >>"$SD_APP_STATE/notes/$CURRENT_STAGE"
+}
+
+die() {
+  echo "$*" >&2
+  exit 1
+}
+
+# record STATE STAGE [MESSAGE]: the readiness record, on this disk and in its SSM parameter. Failing to send it stops
+# nothing: the machine goes on, and whoever waits sees it on the console.
+record() {
+  local json
+  json=$(record_json "$@")
+  write_file "$SD_APP_STATE/boot.json" "$json"
+  echo "sd-app: $1${2:+ · $2}${3:+ · $3}"
+  if [ -z "${SD_APP_BOOT_PARAMETER:-}" ] || ! command -v aws >/dev/null; then return; fi
+  retry 3 aws ssm put-parameter --name "$SD_APP_BOOT_PARAMETER" --type String --overwrite --value "$json" >/dev/null ||
+    echo "sd-app: the readiness record could not be sent" >&2
+}
+
+# SSM refuses values with {{ }}, its own references.
+record_json() {
+  local boot_id=/proc/sys/kernel/random/boot_id
+  python3 - "$1" "$2" "${3:-}" "$(instance_id)" "$(cat $boot_id)" "${STARTED_AT:-$(now)}" "$(now)" $MESSAGE_LIMIT <<'PY'
+import json, sys
+state, stage, message, instance, boot, started, updated, limit = sys.argv[1:]
+message = message[: int(limit)].replace("{{", "{ {").replace("}}", "} }")
+print(json.dumps({"state": state, "stage": stage, "message": message, "instanceId": instance, "bootId": boot,
+                  "startedAt": started, "updatedAt": updated}))
+PY
+}
+
+now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+
+# cloud-init keeps the id of the instance that it runs on; SageMaker's machines have none that is ours to know.
+instance_id() { cat /var/lib/cloud/data/instance-id 2>/dev/null || echo "${NOTEBOOK_NAME:-unknown}"; }
+
+# write_file PATH TEXT: whole or not at all.
+write_file() {
+  mkdir -p "$(dirname "$1")"
+  printf '%s\n' "$2" >"$1.new"
+  mv -f "$1.new" "$1"
+}
+
+# retry ATTEMPTS COMMAND…: with 2, 4, 8 … 30 seconds between them.
+retry() {
+  local attempts=$1 wait=2 attempt
+  shift
+  for ((attempt = 1; ; attempt++)); do
+    if "$@"; then return 0; fi
+    if [ "$attempt" -ge "$attempts" ]; then return 1; fi
+    echo "sd-app: attempt $attempt of $attempts failed: $1; again in ${RETRY_SECONDS:-$wait} s" >&2
+    sleep "${RETRY_SECONDS:-$wait}"
+    wait=$((wait * 2 > 30 ? 30 : wait * 2))
+  done
+}
+
+# Any answer of AWS will do; the NAT instance may still be booting. The stage's limit ends it.
+stage_network() {
+  local endpoint=${AWS_ENDPOINT_URL:-https://ssm.$AWS_REGION.amazonaws.com}
+  until curl --silent --output /dev/null --max-time 5 "$endpoint"; do
+    echo "no answer from $endpoint: has the subnet a way out?"
+    sleep 5
+  done
+}
+
+# install_tools PACKAGE…: Debian packages, and the aws CLI and boto3 in an environment of their own.
+install_tools() {
+  local apt=(apt-get --quiet --yes -o DPkg::Lock::Timeout=300)
+  export DEBIAN_FRONTEND=noninteractive
+  retry 6 "${apt[@]}" update
+  retry 6 "${apt[@]}" install --no-install-recommends ca-certificates curl git python3-venv "$@"
+  python3 -m venv --clear "$SD_APP_TOOLS"
+  retry 6 "$SD_APP_TOOLS/bin/pip" install --quiet "awscli==$AWSCLI_VERSION" "boto3==$BOTO3_VERSION"
+  systemctl enable --now sd-app-logs.service sd-app-metrics.timer
+}
+
+# fetch_commit URL REF FOLDER: just that tag, branch or commit, checked out.
+fetch_commit() {
+  if [ ! -d "$3/.git" ]; then git init --quiet "$3"; fi
+  GIT_TERMINAL_PROMPT=0 retry 6 git -C "$3" fetch --quiet --depth 1 "$1" "$2"
+  git -C "$3" checkout --quiet --force --detach FETCH_HEAD
+}
+
+# run_as USER COMMAND…: with that user's home, in this environment.
+run_as() { runuser -u "$1" -- env HOME="$(getent passwd "$1" | cut -d: -f6)" "${@:2}"; }
+
+# wait_for URL SECONDS: until any answer comes.
+wait_for() {
+  local end=$((SECONDS + $2))
+  until curl --silent --output /dev/null --max-time 5 "$1"; do
+    if [ $SECONDS -ge $end ]; then die "no answer from $1 after $2 seconds"; fi
+    sleep 1
+  done
+}

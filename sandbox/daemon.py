@@ -1,0 +1,247 @@
+"""The sandbox's process: the AWS emulator and both providers, in the background, one for each folder.
+
+`ensure` starts it, `find` looks for it, `stop` ends it. It outlives the terminal. What it emulates is in its memory:
+once the process is gone, the next `ensure` says so (`is_new`), and `pulumi up --refresh` builds everything again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+START_LIMIT_S = 60.0
+"""Longest that it may take to answer; it takes about two."""
+
+STOP_LIMIT_S = 10.0
+"""Longest that it may take to end before it is killed."""
+
+ANSWER_LIMIT_S = 5.0
+LOG_LINES = 20
+MODULE = "sandbox.daemon"
+REGION = "us-east-1"
+
+
+class SandboxFailed(Exception):
+    """The sandbox doesn't start; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox."""
+
+    endpoint: str
+    """URL of the emulated AWS."""
+    aws_port: int
+    """Port of the `aws` provider."""
+    command_port: int
+    """Port of the `command` provider."""
+    pid: int
+    is_new: bool = field(default=False, compare=False)
+    """Whether it was started just now, and so is empty."""
+
+    def environment(self) -> dict[str, str]:
+        """What Pulumi, and whatever talks to AWS, need in their environment to use it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.aws_port},command:{self.command_port}",
+        }
+
+
+def ensure(folder: Path) -> Sandbox:
+    """The sandbox whose files are in `folder`; started if it isn't alive. Raises SandboxFailed."""
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        record = _record(folder)
+        found = find(folder)
+        if found and record.get("code") == code_version():
+            return found
+        if found:
+            _end(folder)  # it was started from other code than this
+        return _start(folder)
+
+
+def find(folder: Path) -> Sandbox | None:
+    """The sandbox that runs for this folder, or None. Asked, not believed: the number of its process may be another's."""
+    record = _record(folder.absolute())
+    if not record or not _is_ours(int(record["pid"]), folder.absolute()):
+        return None
+    if _ask(f"{record['endpoint']}/_sandbox") != {"emulator": record["emulator"]}:
+        return None
+    return Sandbox(record["endpoint"], record["aws_port"], record["command_port"], record["pid"])
+
+
+def stop(folder: Path) -> bool:
+    """End the sandbox, and all that is emulated with it; False when none was running."""
+    folder = folder.absolute()
+    running = _end(folder)
+    (folder / "sandbox.json").unlink(missing_ok=True)
+    return running
+
+
+def _end(folder: Path) -> bool:
+    pid = int(_record(folder).get("pid", 0))
+    if not pid or not _is_ours(pid, folder):
+        return False
+    os.kill(pid, signal.SIGTERM)
+    if not _wait(lambda: not _is_ours(pid, folder), STOP_LIMIT_S):
+        os.kill(pid, signal.SIGKILL)
+        _wait(lambda: not _is_ours(pid, folder), STOP_LIMIT_S)
+    return True
+
+
+def leftovers(sandbox: Sandbox) -> list[str]:
+    """What is still in the emulator, apart from what every AWS account has: a line each."""
+    found = _ask(f"{sandbox.endpoint}/_sandbox/leftovers")
+    if not isinstance(found, list):
+        raise SandboxFailed(f"the sandbox (process {sandbox.pid}) doesn't answer at {sandbox.endpoint}")
+    return [str(one) for one in found]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+
+
+def code_version() -> str:
+    """Fingerprint of what the process runs: it is started anew when that changes."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """The state file's content; empty when there is none."""
+    with suppress(FileNotFoundError, ValueError):
+        return json.loads((folder / "sandbox.json").read_text())
+    return {}
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Two commands at once start one sandbox, not two."""
+    with (folder / "sandbox.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_ours(pid: int, folder: Path) -> bool:
+    """Whether that process is alive and is the sandbox of this folder."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # when it's our own child, an ended one would stay as a zombie
+    told = subprocess.run(
+        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return not told.startswith("Z") and told.endswith(f"-m {MODULE} {folder}")
+
+
+def _ask(url: str) -> Any:
+    """The JSON at a URL on this machine, or None."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with suppress(OSError, ValueError):
+        return json.loads(direct.open(url, timeout=ANSWER_LIMIT_S).read())
+    return None
+
+
+def _wait(done: Callable[[], Any], limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _start(folder: Path) -> Sandbox:
+    log = folder / "daemon.log"
+    env = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent), PYTHONUNBUFFERED="1")
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+        )
+    _wait(lambda: find(folder) or process.poll() is not None, START_LIMIT_S)
+    found = find(folder)
+    if found is None:
+        if process.poll() is None:
+            process.kill()
+        tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        raise SandboxFailed(f"the sandbox doesn't start; the end of {log}:\n{tail}")
+    return Sandbox(found.endpoint, found.aws_port, found.command_port, found.pid, is_new=True)
+
+
+def _isolate() -> None:
+    """Nothing of the user's AWS set-up may reach what runs in here, and nothing of ours AWS."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            del os.environ[name]
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="sandbox",
+        AWS_SECRET_ACCESS_KEY="sandbox",
+        AWS_DEFAULT_REGION=REGION,
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        NO_PROXY="127.0.0.1,localhost",
+    )
+
+
+def _last_port(folder: Path) -> int:
+    """The port of the emulator before this one, or 0: programs that know its address needn't learn another."""
+    return int(str(_record(folder).get("endpoint", ":0")).rsplit(":", 1)[1])
+
+
+def main(folder: Path) -> None:
+    """Serve until told to end."""
+    _isolate()
+    # Only here: whoever merely looks for the sandbox needn't wait for moto, gRPC and the SDK.
+    from sandbox import emulator, leftovers, schema, serving
+    from sandbox.aws import TYPES
+    from sandbox.aws.table import Store
+    from sandbox.command import CommandProvider
+    from sandbox.provider import AwsProvider
+
+    store = Store(folder / "store")
+    store.wipe()  # moto forgot its half with the process before, so ours must go too
+    identity = secrets.token_hex(16)
+    endpoint = emulator.serve(identity, _last_port(folder), lambda: leftovers.left(store))
+    os.environ["AWS_ENDPOINT_URL"] = endpoint  # for the commands that run from here
+    aws, command = AwsProvider(endpoint, store, emulator.ACCOUNT), CommandProvider()
+    (_aws_server, aws_port), (_command_server, command_port) = serving.serve(aws), serving.serve(command)
+    record = {
+        "pid": os.getpid(),
+        "endpoint": endpoint,
+        "aws_port": aws_port,
+        "command_port": command_port,
+        "emulator": identity,
+        "code": code_version(),
+    }
+    draft = folder / "sandbox.json.new"
+    draft.write_text(json.dumps(record, indent=1))
+    draft.replace(folder / "sandbox.json")
+    threading.Thread(target=schema.warm, args=(TYPES,), daemon=True).start()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    command.stop()
+    os._exit(0)  # threads in the middle of a request don't keep the process
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before any thread is made
+    main(Path(sys.argv[1]))

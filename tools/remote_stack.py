@@ -1,0 +1,75 @@
+"""A stack on AWS: the user's own Pulumi login, backend and credentials, and nothing of the sandbox."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.engine import Engine, EngineFailed, ask_plain
+from tools.progress import say
+
+SANDBOX_KEYS = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION")
+ENDPOINT = "AWS_ENDPOINT_URL"
+"""With a suffix, such as AWS_ENDPOINT_URL_S3, it is one service's (botocore and the official provider read both)."""
+
+LOG_IN = """not logged in to a Pulumi backend, which keeps the state of the stacks. With S3, made once per account:
+    aws s3 mb s3://YOUR-STATE-BUCKET
+    aws s3api put-bucket-versioning --bucket YOUR-STATE-BUCKET --versioning-configuration Status=Enabled
+    pulumi login 's3://YOUR-STATE-BUCKET?region=us-east-1'
+  or `pulumi login` for Pulumi Cloud"""
+
+NO_STACK = """there is no stack {stack} in {backend}. Make it once, with a KMS key for its secrets:
+    aws kms create-alias --alias-name alias/sd-app-{stack} \\
+      --target-key-id "$(aws kms create-key --query KeyMetadata.KeyId --output text)"
+    pulumi stack init {stack} --secrets-provider 'awskms://alias/sd-app-{stack}?region=us-east-1'"""
+
+
+class RemoteFailed(Exception):
+    """The stack can't be worked on; the message tells why and what to do."""
+
+
+def own_environment(environment: Mapping[str, str], root: Path) -> tuple[dict[str, str], list[str]]:
+    """The user's environment without what belongs to the sandbox, and the names taken out."""
+    sandbox = str(root / ".sandbox")
+    out = [
+        key
+        for key, value in environment.items()
+        if key.startswith(ENDPOINT)
+        or key in SANDBOX_KEYS
+        or (key in ("PULUMI_HOME", "PULUMI_BACKEND_URL") and sandbox in value)
+    ]
+    return {key: value for key, value in environment.items() if key not in out}, out
+
+
+def engine(cli: Path, root: Path, stack: str) -> Engine:
+    """The engine on this stack; raises RemoteFailed when there is no stack file, no login or no such stack."""
+    known = sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
+    if stack not in known:
+        raise RemoteFailed(f"STACK={stack}: no file Pulumi.{stack}.yaml here; there are {', '.join(known)}")
+    env, out = own_environment(os.environ, root)
+    if out:
+        say(
+            f"  warning: {', '.join(out)} not used for stack {stack}: set for the sandbox, it is no part of AWS"
+        )
+    env["PATH"] = os.pathsep.join([str(cli), str(root / ".venv" / "bin"), env.get("PATH", "")])
+    env["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    backend = _backend(cli, root, env)
+    found = Engine(cli, stack, root, env)
+    try:
+        found.ask("stack", "--show-name")
+    except EngineFailed as error:
+        if "no stack named" in str(error):
+            raise RemoteFailed(NO_STACK.format(stack=stack, backend=backend)) from error
+        raise
+    return found
+
+
+def _backend(cli: Path, root: Path, env: Mapping[str, str]) -> str:
+    try:
+        told: dict[str, Any] = json.loads(ask_plain(cli, root, env, "whoami", "--json"))
+    except EngineFailed as error:
+        if "login" in str(error):
+            raise RemoteFailed(LOG_IN) from error
+        raise
+    return str(told.get("url", "the backend"))
