@@ -104,7 +104,6 @@ backend = Backend(
         origin_secret_parameter_arn=edge.origin_secret_parameter_arn,
         github_token=token,
         comfyui_address=ml_server.private_ip,
-        ml_server_instance_id=ml_server.instance_id,
         ml_server_instance_arn=ml_server.instance_arn,
         ml_server_client_group_id=ml_server.client_security_group_id,
         bucket_name=storage.bucket_name,

@@ -9,20 +9,17 @@ SD_APP_STATE=${SD_APP_STATE:-/var/lib/sd-app}
 SD_APP_TOOLS=${SD_APP_TOOLS:-/opt/sd-app/tools}
 MESSAGE_LIMIT=1000 # characters; a standard SSM parameter holds 4 KB in all
 
-load_environment() {
-  set -a
-  # shellcheck source=/dev/null
-  . "$SD_APP_ETC/versions.env"
-  # shellcheck source=/dev/null
-  . "$SD_APP_ETC/machine.env"
-  set +a
-  # boto3 and the first aws CLI read this one alone. Behind PATH: a newer aws of the image is as good.
-  export AWS_DEFAULT_REGION=$AWS_REGION PATH="$PATH:$SD_APP_TOOLS/bin"
-}
+set -a
+# shellcheck source=/dev/null
+. "$SD_APP_ETC/versions.env"
+# shellcheck source=/dev/null
+. "$SD_APP_ETC/machine.env"
+set +a
+# The aws command reads this one alone. Its folder comes last in PATH: an aws that the image brings is as good.
+export AWS_DEFAULT_REGION=$AWS_REGION PATH="$PATH:$SD_APP_TOOLS/bin"
 
 # Runs the stage named by the argument, or all of them.
 main() {
-  load_environment
   if [ $# -gt 0 ]; then
     "stage_$1"
     return

@@ -32,7 +32,6 @@ class BackendArgs:
     origin_secret_parameter_arn: pulumi.Input[str]
     github_token: pulumi.Output[str] | None
     comfyui_address: pulumi.Input[str]
-    ml_server_instance_id: pulumi.Input[str]
     ml_server_instance_arn: pulumi.Input[str]
     ml_server_client_group_id: pulumi.Input[str]
     bucket_name: pulumi.Input[str]
@@ -218,7 +217,11 @@ def _bucket_rights(bucket_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
 def _environment(
     args: BackendArgs, role: MachineRole, token: aws.ssm.Parameter | None
 ) -> dict[str, pulumi.Input[str]]:
-    """What `backend.sh` makes `.env` of. The two secrets by their parameters' names alone."""
+    """What `backend.sh` makes `.env` of. The two secrets by their parameters' names alone.
+
+    The ML server's id is not in it: the backend finds the machine by its tags, so a new one there doesn't make a new
+    one here (docs/decisions/0009).
+    """
     origins = pulumi.Output.all(*args.allowed_origins)
     return {
         **role.environment,
@@ -233,7 +236,6 @@ def _environment(
         "SKETCH_QUEUE_URL": args.queue_urls["sketch"],
         "DEAD_LETTER_QUEUE_URL": args.dead_letter_queue_url,
         "GENERATIONS_TABLE": args.table_name,
-        "ML_SERVER_INSTANCE_ID": args.ml_server_instance_id,
         "ALLOWED_ORIGINS": origins.apply(lambda known: ",".join(known)),
         "BACKEND_URL": args.edge_url,
     }

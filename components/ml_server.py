@@ -74,7 +74,7 @@ class MlServer(pulumi.ComponentResource):
 
         self.instance_id = instance.id
         self.instance_arn = instance.arn
-        self.private_ip = instance.private_ip
+        self.private_ip = pulumi.Output.from_input(args.private_ip)  # known before, and after, the machine
         self.security_group_id = server.id
         self.client_security_group_id = clients.id
         self.image_id = instance.ami

@@ -51,7 +51,7 @@ example:
 def main(arguments: Sequence[str]) -> int:
     """Run a command; its exit status. Errors are a line on stderr."""
     # Ended by another program as by Ctrl-C: what is half-done is cleaned up.
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         status_code = _run(_parser().parse_args(arguments))
         sys.stdout.flush()
@@ -69,6 +69,8 @@ def main(arguments: Sequence[str]) -> int:
         # The reader has seen enough (`ops status | head`); Python would complain again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(args: argparse.Namespace) -> int:

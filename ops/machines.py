@@ -40,8 +40,7 @@ def run(stack: Stack, args: SwitchArgs, *, json: bool) -> int:
         )
     ec2 = stack.client("ec2")
     started = _state(ec2, instance_id)
-    if started != args.goal:
-        _switch(ec2, instance_id, args, told=not json)
+    _switch(ec2, instance_id, args, told=not json)
     address = outputs.get(ADDRESSES[args.role], "")
     if json:
         as_json(

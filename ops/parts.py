@@ -47,7 +47,8 @@ Ask = Callable[[Stack, Outputs, str, Any], list[Part]]
 class Reader:
     """How a part is read: its name, the output that says which resource it is, and who asks.
 
-    `key` picks one value of an output that has several; `left_out` is the part's key in the output `leftOut`.
+    `key` picks one value of an output that has several; `left_out` is the part's key in the output `leftOut`;
+    `address` is the output that tells where the part is, also when it can't be asked.
     """
 
     part: str
@@ -55,6 +56,7 @@ class Reader:
     ask: Ask
     key: str = ""
     left_out: str = ""
+    address: str = ""
     emulators_lack_it: bool = False
 
     def read(self, stack: Stack, outputs: Outputs) -> list[Part]:
@@ -67,7 +69,7 @@ class Reader:
         try:
             return self.ask(stack, outputs, self.part, value)
         except AwsError as error:
-            return [self._unread(stack, error, value if isinstance(value, str) else "")]
+            return [self._unread(stack, error, str(outputs.get(self.address) or value))]
 
     def _without(self, stack: Stack, outputs: Outputs) -> Part:
         reasons: Mapping[str, str] = outputs.get("leftOut") or {}
@@ -77,15 +79,14 @@ class Reader:
         return Part(part=self.part, state="missing", health="broken", note=note)
 
     def _unread(self, stack: Stack, error: Exception, address: str) -> Part:
+        state, health, note = "can't be read", "unread", explain(error)
         if is_gone(error):
+            state, health = "gone", "broken"
             note = f"deleted outside of Pulumi? Run `pulumi refresh`, then `make up STACK={stack.name}`"
-            return Part(part=self.part, state="gone", health="broken", address=address, note=note)
-        if self.emulators_lack_it and stack.endpoint and code(error) in ("500", "501"):
-            note = "the emulator has no such service"
-            return Part(part=self.part, state="not emulated", health="left out", address=address, note=note)
-        return Part(
-            part=self.part, state="can't be read", health="unread", address=address, note=explain(error)
-        )
+        elif self.emulators_lack_it and stack.endpoint and code(error) in ("500", "501"):
+            state, health, note = "not emulated", "left out", "the emulator has no such service"
+        shown = _without_scheme(address)
+        return Part(part=self.part, state=state, health=health, address=address, shown=shown, note=note)
 
 
 MACHINE_HEALTH: Mapping[str, Health] = {
@@ -347,14 +348,19 @@ READERS = (
         ask=_machine(contract.ML_SERVER, "mlServerPrivateIp"),
     ),
     Reader(part="backend", output="backendInstanceId", ask=_machine(contract.BACKEND, "backendPublicIp")),
-    Reader(part="edge", output="distributionId", ask=_edge),
+    Reader(part="edge", output="distributionId", ask=_edge, address="backendUrl"),
     Reader(part="bucket", output="bucketName", ask=_bucket),
     *(Reader(part=f"queue {kind}", output="queueUrls", key=kind, ask=_work_queue) for kind in contract.KINDS),
     Reader(part="dead letters", output="deadLetterQueueUrl", ask=_dead_letters),
     Reader(part="table", output="generationsTable", ask=_table),
     Reader(part="notebook", output="notebookName", ask=_notebook, left_out="notebook"),
     Reader(
-        part="frontend", output="amplifyAppId", ask=_frontend, left_out="frontend", emulators_lack_it=True
+        part="frontend",
+        output="amplifyAppId",
+        ask=_frontend,
+        left_out="frontend",
+        address="frontendUrl",
+        emulators_lack_it=True,
     ),
     Reader(part="dashboard", output="dashboardUrl", ask=_dashboard),
     Reader(part="alarms", output="dashboardUrl", ask=_alarms),

@@ -134,10 +134,10 @@ def _document(text: Any) -> Any:
 
 def _policy(value: Any, key: str = "") -> Any:
     """A policy document in one form: AWS gives a list of one as the one, and keeps no order of actions and the like."""
-    if is_object(value):
-        return {name: _policy(one, name) for name, one in value.items()}
     if key == "Statement":
         return [_policy(one) for one in _as_list(value)]
+    if is_object(value):
+        return {name: _policy(one, name) for name, one in value.items()}
     if is_list(value) or key in ("Action", "NotAction", "Resource", "NotResource", "AWS", "Service"):
         return sorted({_scalar_text(one) for one in _as_list(value)})
     return (

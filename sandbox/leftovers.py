@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, cast
 
 from moto.core.base_backend import BackendDict, BaseBackend
-from moto.core.common_models import BaseModel
+from moto.ec2.models.instances import Reservation
 
 from sandbox.aws.table import Store
 
@@ -19,6 +19,9 @@ SHADOWS = frozenset(
     }
 )
 """Attributes of moto's that only point at what another one holds."""
+
+AWS_KEY = "Default key"
+"""How moto describes a key that AWS itself makes when a service first needs one (`alias/aws/ssm`)."""
 
 
 def left(store: Store) -> list[str]:
@@ -60,17 +63,21 @@ def _entries(backend: BaseBackend) -> dict[str, list[str]]:
 
 def _ids(values: dict[Any, Any], prefix: str = "") -> Iterator[str]:
     for key, value in list(values.items()):
-        if isinstance(value, BaseModel):
-            if not _ended(value):
-                yield f"{prefix}{key}"
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             yield from _ids(cast(dict[Any, Any], value), f"{prefix}{key}/")
+        elif isinstance(value, Reservation):
+            yield from (machine.id for machine in value.instances if not _ended(machine))
+        elif type(value).__module__.startswith("moto.") and not _ended(value):
+            yield f"{prefix}{key}"
 
 
 def _ended(model: Any) -> bool:
-    """AWS shows a terminated machine for an hour; it's gone all the same."""
-    if hasattr(model, "instances") and isinstance(model.instances, list):  # a reservation of machines
-        machines = cast(list[Any], model.instances)
-        return bool(machines) and all(map(_ended, machines))
-    state = getattr(model, "_state", None)
-    return getattr(state, "name", None) == "terminated"
+    """Whether it's no resource any more, or none that anybody made."""
+    if getattr(model, "default", False) is True and hasattr(model, "vpc_id"):
+        return True  # a VPC's default ACL comes and goes with it; moto forgets to remove it
+    if str(getattr(model, "description", "")).startswith(("Default ", AWS_KEY)) and hasattr(
+        model, "key_manager"
+    ):
+        return True
+    state = getattr(model, "_state", None) or getattr(model, "state", None)
+    return getattr(state, "name", state) in ("terminated", "deleted")  # AWS, too, shows them for an hour

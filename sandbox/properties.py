@@ -143,6 +143,6 @@ def keep_secret(outputs: Mapping[str, Any], *sources: Mapping[str, Any]) -> dict
     names = {key for source in sources for key, value in source.items() if has(value, Secret)}
     texts = {text for source in sources for text in secret_texts(dict(source))}
     return {
-        key: Secret(value) if key in names or _contains(value, texts) else value
+        key: Secret(value) if not has(value, Secret) and (key in names or _contains(value, texts)) else value
         for key, value in outputs.items()
     }

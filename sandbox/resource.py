@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sandbox import diff, schema
-from sandbox.aws.table import Aws, Props, ResourceType
+from sandbox.aws.table import Props, ResourceType
 from sandbox.configuration import Configuration
 from sandbox.diff import Change
 from sandbox.properties import UNKNOWN, Secret, Unknown, has, plain
@@ -152,11 +152,17 @@ class Resource:
 
     def faults(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         """The inputs in their types, and what is wrong with them."""
-        return schema.check(inputs, self.schema.inputs)
-
-    def aws(self, base: Aws, properties: Mapping[str, Any]) -> Aws:
-        """The emulator in the resource's region."""
-        return base.within(self.region(properties))
+        checked, faults = schema.check(inputs, self.schema.inputs)
+        if self.type.takes is not None:
+            faults += [
+                Fault(
+                    key,
+                    f"the sandbox's {self.type.token} doesn't act on {key}; leave it out, or teach it in sandbox/aws/",
+                )
+                for key in sorted(checked.keys() - self.type.takes)
+                if not key.startswith(schema.INTERNAL)
+            ]
+        return checked, faults
 
 
 def own(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -133,8 +133,9 @@ def _follow(process: "subprocess.Popen[str]", title: str, report: Report, starte
             return
         except subprocess.TimeoutExpired:
             pass
+        elapsed = f"  {title}: {time.monotonic() - started:.0f} s, "
         now = f", now {report.now}" if report.now else ""
-        say(f"  {title}: {time.monotonic() - started:.0f} s, {len(report.done)} done{now}"[:79])
+        say((elapsed + (f"{len(report.done)} resources{now}" if report.done else "loading the program"))[:79])
 
 
 def _stop(process: "subprocess.Popen[str]", title: str) -> None:

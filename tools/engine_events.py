@@ -41,7 +41,10 @@ class Step:
 
 @dataclass
 class Report:
-    """A run of the engine so far: its steps by resource, its faults, and the counts that it ends with."""
+    """A run of the engine so far: its steps by resource, its faults, and the counts that it ends with.
+
+    done: steps that came to their end, those that change nothing too.
+    """
 
     steps: dict[tuple[str, str], Step] = field(default_factory=dict[tuple[str, str], Step])
     done: set[str] = field(default_factory=set[str])
@@ -85,8 +88,7 @@ class Report:
             self.steps[op, urn] = Step(op, _kind(step["type"]), _name(urn), tuple(why or ()))
 
     def _ends(self, step: Any) -> None:
-        if step["op"] not in QUIET:
-            self.done.add(f"{step['op']} {step['urn']}")
+        self.done.add(f"{step['op']} {step['urn']}")
 
     def _tells(self, told: Any) -> None:
         text = str(told["message"]).strip()

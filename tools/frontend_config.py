@@ -12,9 +12,7 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from tools import pulumi_cli, remote_stack, stack
-from tools.engine import EngineFailed
-from tools.local_stack import LocalFailed
+from tools import stack
 from tools.progress import say
 
 FRONTEND = stack.ROOT / "app" / "frontend"
@@ -82,13 +80,7 @@ def main() -> int:
             say(f"make: stack {name} has no output {OUTPUT}; `make up STACK={name}` makes it")
             return 1
         changed = write(outputs[OUTPUT], json.loads(SCHEMA.read_text()), TARGET)
-    except (
-        ConfigRefused,
-        pulumi_cli.NoPulumi,
-        EngineFailed,
-        LocalFailed,
-        remote_stack.RemoteFailed,
-    ) as error:
+    except (ConfigRefused, *stack.FAULTS) as error:
         say(f"make: {error}")
         return 1
     print(f"{TARGET.relative_to(stack.ROOT)}: {'written' if changed else 'unchanged'}")

@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tools.engine import Engine, EngineFailed, ask_plain
 from tools.progress import say
@@ -13,16 +16,16 @@ SANDBOX_KEYS = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUI
 ENDPOINT = "AWS_ENDPOINT_URL"
 """With a suffix, such as AWS_ENDPOINT_URL_S3, it is one service's (botocore and the official provider read both)."""
 
-LOG_IN = """not logged in to a Pulumi backend, which keeps the state of the stacks. With S3, made once per account:
-    aws s3 mb s3://YOUR-STATE-BUCKET
+LOG_IN = """not logged in to a Pulumi backend, which keeps the state of the stacks. With S3, made once per account:{path}
+    aws s3 mb s3://YOUR-STATE-BUCKET --region {region}
     aws s3api put-bucket-versioning --bucket YOUR-STATE-BUCKET --versioning-configuration Status=Enabled
-    pulumi login 's3://YOUR-STATE-BUCKET?region=us-east-1'
+    pulumi login 's3://YOUR-STATE-BUCKET?region={region}'
   or `pulumi login` for Pulumi Cloud"""
 
-NO_STACK = """there is no stack {stack} in {backend}. Make it once, with a KMS key for its secrets:
-    aws kms create-alias --alias-name alias/sd-app-{stack} \\
-      --target-key-id "$(aws kms create-key --query KeyMetadata.KeyId --output text)"
-    pulumi stack init {stack} --secrets-provider 'awskms://alias/sd-app-{stack}?region=us-east-1'"""
+NO_STACK = """there is no stack {stack} in {backend}. Make it once, with a KMS key for its secrets:{path}
+    aws kms create-alias --region {region} --alias-name alias/sd-app-{stack} --target-key-id \\
+      "$(aws kms create-key --region {region} --query KeyMetadata.KeyId --output text)"
+    pulumi stack init {stack} --secrets-provider 'awskms://alias/sd-app-{stack}?region={region}'"""
 
 
 class RemoteFailed(Exception):
@@ -54,22 +57,34 @@ def engine(cli: Path, root: Path, stack: str) -> Engine:
         )
     env["PATH"] = os.pathsep.join([str(cli), str(root / ".venv" / "bin"), env.get("PATH", "")])
     env["PULUMI_SKIP_UPDATE_CHECK"] = "true"
-    backend = _backend(cli, root, env)
+    advice = {
+        "stack": stack,
+        "region": _region(root / f"Pulumi.{stack}.yaml"),
+        "path": "" if shutil.which("pulumi") else f'\n    export PATH="{cli}:$PATH"',
+    }
+    backend = _backend(cli, root, env, advice)
     found = Engine(cli, stack, root, env)
     try:
         found.ask("stack", "--show-name")
     except EngineFailed as error:
         if "no stack named" in str(error):
-            raise RemoteFailed(NO_STACK.format(stack=stack, backend=backend)) from error
+            raise RemoteFailed(NO_STACK.format(backend=backend, **advice)) from error
         raise
     return found
 
 
-def _backend(cli: Path, root: Path, env: Mapping[str, str]) -> str:
+def _region(stack_file: Path) -> str:
+    """The stack's AWS Region, for the commands that are told; the settings themselves are checked by settings.py."""
+    document: dict[str, Any] = yaml.safe_load(stack_file.read_text()) or {}
+    config: dict[str, Any] = document.get("config") or {}
+    return str(config.get("aws:region", "us-east-1"))
+
+
+def _backend(cli: Path, root: Path, env: Mapping[str, str], advice: Mapping[str, str]) -> str:
     try:
         told: dict[str, Any] = json.loads(ask_plain(cli, root, env, "whoami", "--json"))
     except EngineFailed as error:
         if "login" in str(error):
-            raise RemoteFailed(LOG_IN) from error
+            raise RemoteFailed(LOG_IN.format(**advice)) from error
         raise
     return str(told.get("url", "the backend"))

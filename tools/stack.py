@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.daemon import Sandbox
-
+from sandbox.daemon import Sandbox, SandboxFailed
 from tools import outputs_view, pulumi_cli, remote_stack
 from tools.engine import Engine, EngineFailed
 from tools.engine_events import Report
@@ -23,6 +22,17 @@ LOCAL = "local"
 ACTIONS = ("up", "preview", "outputs", "refresh", "down")
 MANY = 40
 """Changes listed one by one; of more, new resources are only counted."""
+
+
+FAULTS = (
+    pulumi_cli.NoPulumi,
+    SandboxFailed,
+    EngineFailed,
+    LocalFailed,
+    remote_stack.RemoteFailed,
+    CommandFailed,
+)
+"""What a person can put right: told as one message, without a trace."""
 
 
 def find_cli() -> Path:
@@ -176,13 +186,7 @@ def main() -> int:
     stop_in_order()
     try:
         return run(options)
-    except (
-        pulumi_cli.NoPulumi,
-        EngineFailed,
-        LocalFailed,
-        remote_stack.RemoteFailed,
-        CommandFailed,
-    ) as error:
+    except FAULTS as error:
         say(f"make: {error}")
         return 1
     except KeyboardInterrupt:

@@ -10,11 +10,12 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3.session
 
 RUN = Path("/run/sd-app")
+INSTANCE_ID = Path("/var/lib/cloud/data/instance-id")
 GPU_BUSY_PERCENT = 5
 SYNC_SECONDS = 90
 """How long after its last bytes a sync still counts; longer than the time between two looks."""
@@ -92,9 +93,9 @@ def main() -> None:
     minutes = idle_minutes(sign, RUN / "busy-at")
     if limit == 0 or minutes < limit:
         return
-    instance = Path("/var/lib/cloud/data/instance-id").read_text().strip()
+    instance = INSTANCE_ID.read_text().strip()
     print(f"no work for {minutes:.0f} minutes: stopping {instance}", flush=True)
-    client: Any = boto3.session.Session(region_name=os.environ["AWS_REGION"]).client("ec2")
+    client = cast(Any, boto3.session.Session(region_name=os.environ["AWS_REGION"])).client("ec2")
     client.stop_instances(InstanceIds=[instance])
 
 

@@ -110,7 +110,8 @@ def main() -> None:
         elif time.monotonic() - busy_at >= limit * 60:
             print(f"no work for {limit} minutes: stopping {name}")
             stop = ("aws", "sagemaker", "stop-notebook-instance", "--notebook-instance-name", name)
-            subprocess.run((*stop, "--region", os.environ["AWS_REGION"]), check=False)
+            if subprocess.run((*stop, "--region", os.environ["AWS_REGION"]), check=False).returncode == 0:
+                return
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, cast
 
 import boto3.session
 
@@ -43,7 +43,7 @@ def data() -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    client: Any = boto3.session.Session(region_name=os.environ["AWS_REGION"]).client("cloudwatch")
+    client = cast(Any, boto3.session.Session(region_name=os.environ["AWS_REGION"])).client("cloudwatch")
     client.put_metric_data(Namespace=os.environ["SD_APP_METRIC_NAMESPACE"], MetricData=data())
 
 

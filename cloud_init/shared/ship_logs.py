@@ -12,7 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3.session
 from botocore.exceptions import BotoCoreError, ClientError
@@ -100,7 +100,7 @@ def instance_id() -> str:
 
 
 def main() -> None:
-    client: Any = boto3.session.Session(region_name=os.environ["AWS_REGION"]).client("logs")
+    client = cast(Any, boto3.session.Session(region_name=os.environ["AWS_REGION"])).client("logs")
     group, stream = os.environ["SD_APP_LOG_GROUP"], instance_id()
     cursor_file = Path(os.environ["STATE_DIRECTORY"]) / "cursor"
     stop = threading.Event()

@@ -37,12 +37,8 @@ def _allocate(aws: Aws, inputs: Props) -> str:
     return aws.client("ec2").allocate_address(Domain="vpc", **tagged("elastic-ip", inputs))["AllocationId"]
 
 
-def _address(aws: Aws, allocation_id: str) -> Props | None:
-    return described(aws, "describe_addresses", "Addresses", AllocationIds=[allocation_id])
-
-
 def _read_address(aws: Aws, id: str, last: Props) -> Props | None:
-    found = _address(aws, id)
+    found = described(aws, "describe_addresses", "Addresses", AllocationIds=[id])
     if found is None:
         return None
     private_ip = found.get("PrivateIpAddress") or ""
@@ -64,8 +60,7 @@ def _read_address(aws: Aws, id: str, last: Props) -> Props | None:
 
 
 def _release(aws: Aws, id: str, last: Props) -> None:
-    if (found := _address(aws, id)) and found.get("AssociationId"):
-        quietly(aws.client("ec2").disassociate_address, AssociationId=found["AssociationId"])
+    # moto ends an association with it; AWS wants that done first.
     aws.client("ec2").release_address(AllocationId=id)
 
 

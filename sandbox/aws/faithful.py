@@ -99,7 +99,14 @@ def faithful(
         else:
             aws.store.delete(base.token, _key(aws, id))
 
-    return replace(base, create=create, read=read, update=update if base.update else None, delete=delete)
+    return replace(
+        base,
+        create=create,
+        read=read,
+        update=update if base.update else None,
+        delete=delete,
+        takes=frozenset(known),
+    )
 
 
 def _key(aws: Aws, id: str) -> str:

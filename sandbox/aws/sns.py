@@ -84,12 +84,6 @@ def _update_topic(aws: Aws, id: str, old: Props, new: Props) -> None:
 
 
 def _delete_topic(aws: Aws, id: str, last: Props) -> None:
-    if _topic(aws, id) is None:
-        return
-    # SNS takes the subscriptions along; moto leaves them.
-    pages = aws.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=id)
-    for one in [one for page in pages for one in page["Subscriptions"]]:
-        aws.client("sns").unsubscribe(SubscriptionArn=one["SubscriptionArn"])
     aws.client("sns").delete_topic(TopicArn=id)
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import boto3.session
@@ -118,7 +118,8 @@ ABSENT = re.compile(r"NotFound|NoSuch|NonExist|NotExist|^404$|UnknownResource", 
 
 def absent(error: ClientError) -> bool:
     """Whether AWS says that the resource doesn't exist (any more)."""
-    return bool(ABSENT.search(error.response.get("Error", {}).get("Code", "")))
+    fault = cast(Props, error.response.get("Error") or {})
+    return bool(ABSENT.search(str(fault.get("Code", ""))))
 
 
 Create = Callable[[Aws, Props], str]
@@ -143,6 +144,8 @@ class ResourceType:
     """Id and last known properties; already gone is success."""
     update: Update | None = None
     """Id, old and new properties (inputs over the last known outputs). None: every change replaces."""
+    takes: frozenset[str] | None = None
+    """Inputs that it acts on; any other is refused before anything is made. None: all that the SDK has."""
     immutable: frozenset[str] = frozenset()
     """Inputs that AWS can only change by replacement: top-level names, or a path `a.b` (list indexes left out)."""
     autoname: str | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ class Ground:
 
     def client(self, service: str, region: str = REGION) -> Any:
         """boto3 on the emulator, for looking at and meddling with what is there."""
-        return boto3.session.Session().client(
+        session: Any = boto3.session.Session()
+        return session.client(
             service,
             region_name=region,
             endpoint_url=self.sandbox.endpoint,
@@ -67,11 +69,10 @@ class Ground:
 
 @dataclass
 class Stack:
-    """A stack of a small program, and what the engine did with it last."""
+    """A stack of a small program."""
 
     engine: Engine
     sandbox: Sandbox
-    said: str = field(default="")
 
     def write(self, program: str) -> None:
         """Make this the program."""
@@ -96,12 +97,11 @@ class Stack:
 
     def state(self) -> dict[str, Any]:
         """The state's resources by name, apart from the stack and the providers."""
-        import json
-
         deployment: dict[str, Any] = json.loads(self.engine.ask("stack", "export")).get("deployment") or {}
+        resources: list[dict[str, Any]] = deployment.get("resources") or []
         return {
             str(one["urn"]).rsplit("::", 1)[1]: one
-            for one in deployment.get("resources") or []
+            for one in resources
             if not str(one["type"]).startswith("pulumi:")
         }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.server import ThreadedMotoServer
 
+from sandbox.aws.faithful import digest
 from sandbox.aws.table import Aws, Props, ResourceType, Store
 
 ACCOUNT = "123456789012"
@@ -66,6 +67,8 @@ class Life:
     marks: frozenset[str] = frozenset()
     """What moto shows otherwise than declared, so that the store must remember it. Whatever else is marked would
     hide that a call changes nothing."""
+    lost: frozenset[str] = frozenset()
+    """Of these, what moto shows nothing of, so that a change of it shows nothing either."""
     leaves: Props | None = None
     """What is read after the deletion; None: nothing, the normal case."""
 
@@ -75,9 +78,9 @@ def declared(inputs: Props, found: Props) -> Props:
     return {key: found.get(key, "missing") for key in inputs}
 
 
-def marks(aws: Aws, resource: ResourceType, id: str) -> set[str]:
-    """The properties of a resource that the store remembers."""
-    return set(aws.store.get(resource.token, f"{aws.region} {id}") or {})
+def marks(aws: Aws, resource: ResourceType, id: str) -> Props:
+    """The properties of a resource that the store remembers, with a digest of what moto shows instead."""
+    return aws.store.get(resource.token, f"{aws.region} {id}") or {}
 
 
 def live(aws: Aws, resource: ResourceType, life: Life) -> None:
@@ -91,6 +94,7 @@ def live(aws: Aws, resource: ResourceType, life: Life) -> None:
     first_marks = marks(aws, resource, id)
     if life.changes:
         found = _change(aws, resource, id, found, life.inputs | life.changes)
+    last_marks = marks(aws, resource, id)
     if life.tamper:
         life.tamper(aws, id)
         seen = resource.read(aws, id, found)
@@ -98,8 +102,11 @@ def live(aws: Aws, resource: ResourceType, life: Life) -> None:
             assert seen is not None
             assert seen.get(life.seen) != found[life.seen], f"the change of {life.seen} goes unseen"
             _change(aws, resource, id, seen, life.inputs | life.changes)
-    marked = first_marks | marks(aws, resource, id)
+    marked = first_marks.keys() | last_marks.keys()
     assert marked == life.marks, f"moto shows {marked - life.marks} otherwise than declared"
+    for key in (last_marks.keys() & life.changes.keys()) - life.lost:
+        shown_before = first_marks[key]["seen"] if key in first_marks else digest(life.inputs.get(key))
+        assert last_marks[key]["seen"] != shown_before, f"the update of {key} did not reach moto"
     resource.delete(aws, id, found)
     assert resource.read(aws, id, found) == life.leaves, f"{resource.token} outlives its deletion"
     resource.delete(aws, id, found)

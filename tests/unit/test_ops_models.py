@@ -155,7 +155,8 @@ def test_parts_that_can_not_be_removed_are_told(
     assert "parts may be left" in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_nothing(cloud: Cloud, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_nothing(cloud: Cloud, tmp_path: Path, sent: signal.Signals) -> None:
     file = write_model(tmp_path, "room.safetensors", BIG)
     process = subprocess.Popen(
         [sys.executable, "-m", "ops", "--stack", STACK, "models", "push", str(file)],
@@ -167,7 +168,7 @@ def test_ctrl_c_leaves_nothing(cloud: Cloud, tmp_path: Path) -> None:
 
     def interrupt_at_the_second_part(method: str, path: str) -> bool:
         if "partNumber=2" in path:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(sent)
             time.sleep(0.5)  # the part is still on its way when the signal arrives
         return False
 

@@ -132,7 +132,10 @@ def status(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict[str,
 def test_a_whole_stack(cloud: Cloud, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(3):
         cloud.client("s3").put_object(Bucket=BUCKET, Key=f"loras/{number}.safetensors", Body=bytes(1000))
-    cloud.client("sqs").send_message(QueueUrl=outputs["queueUrls"]["text"], MessageBody="1")
+    sqs, url = cloud.client("sqs"), outputs["queueUrls"]["text"]
+    for delay in (0, 0, 0, 600):
+        sqs.send_message(QueueUrl=url, MessageBody="1", DelaySeconds=delay)
+    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=2, VisibilityTimeout=600)
     code, parts = status(capsys)
     assert code == 0
     assert {name: part["state"] for name, part in parts.items()} == {
@@ -144,7 +147,7 @@ def test_a_whole_stack(cloud: Cloud, outputs: dict[str, Any], capsys: pytest.Cap
         "loras/": "3 files, 3.0 kB",
         "datasets/": "empty",
         "outputs/": "empty",
-        "queue text": "1 waiting, 0 in work",
+        "queue text": "2 waiting, 2 in work",
         "queue sketch": "empty",
         "dead letters": "empty",
         "table": "active, ~0 items",
@@ -227,6 +230,7 @@ def test_a_service_that_the_emulator_lacks_is_no_fault(
     code, parts = status(capsys)
     assert code == 0
     assert parts["frontend"]["state"] == "not emulated"
+    assert parts["frontend"]["address"] == "https://main.d111.amplifyapp.com"
 
 
 def test_dead_letters_are_trouble(

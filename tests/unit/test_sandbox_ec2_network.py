@@ -9,6 +9,7 @@ import pytest
 from sandbox_ground import NEW_TAGS, TAGS, TYPES, Ground, ground_on, live_by_the_sdk, tamper_tags
 from sandbox_life import Life
 
+from sandbox.aws.ec2_routes import MOVED
 from sandbox.aws.table import Aws, Props
 
 S3 = "com.amazonaws.us-east-1.s3"
@@ -72,10 +73,10 @@ LIVES: dict[str, tuple[str, Callable[[Ground], Life]]] = {
                 "vpcId": on.other_vpc,
                 "availabilityZone": "us-east-1c",
                 "cidrBlock": "10.2.1.0/24",
-                "mapPublicIpOnLaunch": False,
+                "mapPublicIpOnLaunch": True,
                 **TAGS,
             },
-            changes={"mapPublicIpOnLaunch": True, **NEW_TAGS},
+            changes={"mapPublicIpOnLaunch": False, **NEW_TAGS},
             outputs={"availabilityZoneId": "use1-az2"},
             tamper=tamper_tags,
             seen="tagsAll",
@@ -203,7 +204,7 @@ def test_a_resource_is_what_was_declared_from_creation_to_deletion(ground: Groun
     live_by_the_sdk(ground.aws, TYPES[name], make(ground))
 
 
-def test_a_vpc_names_its_default_parts_and_leaves_none_behind(ground: Ground) -> None:
+def test_a_vpc_names_its_default_parts_and_takes_its_group_and_table_along(ground: Ground) -> None:
     ec2, vpc = ground.aws.client("ec2"), TYPES["Vpc"]
     id = vpc.create(ground.aws, {"cidrBlock": "172.18.0.0/16"})
     found = vpc.read(ground.aws, id, {})
@@ -214,8 +215,16 @@ def test_a_vpc_names_its_default_parts_and_leaves_none_behind(ground: Ground) ->
     assert {group["VpcId"], acl["VpcId"], table["VpcId"]} == {id}
     vpc.delete(ground.aws, id, found)
     wanted = [{"Name": "vpc-id", "Values": [id]}]
-    assert not ec2.describe_network_acls(Filters=wanted)["NetworkAcls"]
     assert not ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]
+    assert not ec2.describe_route_tables(Filters=wanted)["RouteTables"]
+
+
+def test_a_flow_log_finds_its_log_group(ground: Ground) -> None:
+    inputs = {"vpcId": ground.vpc, "logDestination": LOG_GROUP, "iamRoleArn": ROLE}
+    id = TYPES["FlowLog"].create(ground.aws, inputs)
+    [found] = ground.aws.client("ec2").describe_flow_logs(FlowLogIds=[id])["FlowLogs"]
+    assert (found["LogGroupName"], found["DeliverLogsStatus"]) == ("/flow", "SUCCESS")
+    TYPES["FlowLog"].delete(ground.aws, id, inputs)
 
 
 def test_what_is_deleted_leaves_no_tags_behind(ground: Ground) -> None:
@@ -271,6 +280,19 @@ def test_a_subnet_has_one_route_table(ground: Ground) -> None:
     with pytest.raises(ValueError, match=f"{ground.subnet} already has {ground.table}"):
         association.create(ground.aws, {**inputs, "routeTableId": ground.other_table})
     association.delete(ground.aws, id, inputs)
+
+
+def test_a_moved_association_is_forgotten_with_its_end(ground: Ground) -> None:
+    association = TYPES["RouteTableAssociation"]
+    inputs = {"routeTableId": ground.table, "subnetId": ground.subnet}
+    id = association.create(ground.aws, inputs)
+    assert association.update
+    for table in (ground.other_table, ground.table):
+        association.update(ground.aws, id, inputs, inputs | {"routeTableId": table})
+        inputs = inputs | {"routeTableId": table}
+        assert association.read(ground.aws, id, inputs) == {"region": "us-east-1", **inputs}
+    association.delete(ground.aws, id, inputs)
+    assert not ground.aws.store.all(MOVED)
 
 
 def test_a_route_table_goes_even_while_it_is_in_use(ground: Ground) -> None:

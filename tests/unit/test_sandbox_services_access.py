@@ -121,6 +121,14 @@ LIVES: tuple[tuple[str, Life], ...] = (
         ),
     ),
     (
+        "LogGroup",
+        Life(
+            name="kept for ever",
+            inputs={"name": "/sd-app/test/network", "retentionInDays": 30},
+            changes={"retentionInDays": 0},
+        ),
+    ),
+    (
         "LogMetricFilter",
         Life(
             name="all",

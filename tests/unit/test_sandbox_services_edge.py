@@ -141,6 +141,7 @@ LIVES: tuple[tuple[str, Life], ...] = (
             },
             changes={"accessToken": "another", "customHeaders": "applications: [1]", **NEW_TAGS},
             marks=frozenset({"accessToken"}),
+            lost=frozenset({"accessToken"}),
         ),
     ),
 )

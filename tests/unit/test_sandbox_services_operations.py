@@ -224,6 +224,7 @@ LIVES: tuple[tuple[str, Life], ...] = (
                 "arn": f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:notebook-instance/FineTuneNotebookInstance-test"
             },
             marks=frozenset({"instanceMetadataServiceConfiguration", "instanceType", "platformIdentifier"}),
+            lost=frozenset({"instanceType"}),
             tamper=lambda aws, id: aws.client("sagemaker").delete_tags(
                 ResourceArn=f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:notebook-instance/{id}", TagKeys=["Owner"]
             ),
@@ -292,6 +293,17 @@ def test_a_stopped_notebook_stays_stopped_over_an_update(aws: Aws) -> None:
     assert (shown["NotebookInstanceStatus"], shown["VolumeSizeInGB"]) == ("Stopped", 50)
     found = notebook.read(aws, "n", found)
     assert found and found["instanceType"] == "ml.g5.xlarge", "an untouched input is lost by the update"
+
+
+def test_a_changed_tag_of_a_notebook_is_there_once(aws: Aws) -> None:
+    notebook = TYPES["NotebookInstance"]
+    inputs: Props = {"name": "t", "roleArn": ROLE, "instanceType": "ml.t3.medium", "tagsAll": {"Owner": "a"}}
+    notebook.create(aws, inputs)
+    found = notebook.read(aws, "t", inputs)
+    assert found and notebook.update
+    notebook.update(aws, "t", found, found | {"tagsAll": {"Owner": "b"}})
+    tags = aws.client("sagemaker").list_tags(ResourceArn=found["arn"])["Tags"]
+    assert tags == [{"Key": "Owner", "Value": "b"}]
 
 
 def test_a_notebook_needs_its_lifecycle_configuration(aws: Aws) -> None:

@@ -29,6 +29,17 @@ TLS_ONLY = json.dumps(
 )
 
 
+READERS = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+    "Action": "s3:GetObject",
+    "Resource": "arn:aws:s3:::own/*",
+}
+WITH_READERS = json.dumps(
+    {"Version": "2012-10-17", "Statement": [*json.loads(TLS_ONLY)["Statement"], READERS]}
+)
+
+
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     with moto_server(tmp_path_factory.mktemp("moto")) as cloud:
@@ -42,6 +53,7 @@ LIVES: tuple[tuple[str, Life], ...] = (
         Life(
             name="all",
             marks=frozenset({"forceDestroy"}),
+            lost=frozenset({"forceDestroy"}),
             inputs={"bucket": "sd-app-test", "forceDestroy": False, **TAGS},
             changes={"forceDestroy": True, **NEW_TAGS},
             outputs={"arn": "arn:aws:s3:::sd-app-test", "region": "us-east-1"},
@@ -122,7 +134,7 @@ LIVES: tuple[tuple[str, Life], ...] = (
             name="tls only",
             marks=frozenset({"policy"}),
             inputs={"bucket": "own", "policy": TLS_ONLY},
-            changes={"policy": TLS_ONLY.replace("TlsOnly", "Tls")},
+            changes={"policy": WITH_READERS},
             tamper=lambda aws, id: aws.client("s3").put_bucket_policy(
                 Bucket=id, Policy=policy("s3:GetObject")
             ),

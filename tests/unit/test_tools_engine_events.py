@@ -76,7 +76,7 @@ def test_of_many_new_resources_only_the_count_a_kind_is_shown_but_every_other_ch
     assert len(list(report.shown_steps(most=6))) == 6
 
 
-def test_progress_counts_each_resource_once_and_names_the_last_begun():
+def test_progress_counts_each_resource_once_and_names_the_last_change_begun():
     report = report_of(
         step("resourcePreEvent", "same", "a", BUCKET),
         step("resourcePreEvent", "create", "b", BUCKET),
@@ -84,7 +84,7 @@ def test_progress_counts_each_resource_once_and_names_the_last_begun():
         step("resOutputsEvent", "create", "b", BUCKET),
         step("resOutputsEvent", "same", "a", BUCKET),
     )
-    assert len(report.done) == 1
+    assert len(report.done) == 2
     assert report.now == "s3/bucket b"
 
 

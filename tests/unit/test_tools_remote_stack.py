@@ -21,7 +21,7 @@ class Checkout:
         self.root, self.answers = folder / "checkout", folder / "answers"
         self.root.mkdir()
         for stack in ("dev", "prod"):
-            (self.root / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
+            (self.root / f"Pulumi.{stack}.yaml").write_text("config: {aws:region: eu-west-1}\n")
         self.cli = answering_cli(folder / "fakes", self.answers)
         (self.answers / "whoami").write_text(json.dumps({"url": "s3://studio-state"}))
 
@@ -51,13 +51,24 @@ def test_without_a_login_the_commands_for_an_s3_backend_are_told(checkout: Check
     assert "put-bucket-versioning" in str(caught.value)
 
 
+@pytest.mark.parametrize("on_path", [True, False])
+def test_a_cli_that_is_not_on_path_is_told_with_how_to_put_it_there(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, on_path: bool
+):
+    (checkout.answers / "whoami fails").write_text(NOT_LOGGED_IN)
+    monkeypatch.setenv("PATH", str(checkout.cli) if on_path else "/usr/bin:/bin")
+    with pytest.raises(RemoteFailed) as caught:
+        remote_stack.engine(checkout.cli, checkout.root, "dev")
+    assert (f'export PATH="{checkout.cli}:$PATH"' in str(caught.value)) is not on_path
+
+
 def test_a_missing_stack_is_told_with_its_backend_and_the_kms_commands(checkout: Checkout):
     (checkout.answers / "stack fails").write_text("no stack named 'dev' found")
     with pytest.raises(RemoteFailed) as caught:
         remote_stack.engine(checkout.cli, checkout.root, "dev")
     told = str(caught.value)
     assert "there is no stack dev in s3://studio-state" in told
-    assert "pulumi stack init dev --secrets-provider 'awskms://alias/sd-app-dev?region=us-east-1'" in told
+    assert "pulumi stack init dev --secrets-provider 'awskms://alias/sd-app-dev?region=eu-west-1'" in told
 
 
 def test_another_fault_of_the_cli_is_told_as_it_is(checkout: Checkout):

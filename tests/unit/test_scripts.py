@@ -1,0 +1,371 @@
+"""The machines' scripts: linted, fed with every key that they read, and their shared functions run for real."""
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud_init import render
+from tests.unit.engine import environment_of, run_program
+
+HERE = render.HERE
+SHELLCHECK = Path(sys.executable).parent / "shellcheck"
+SCRIPTS = sorted(HERE.rglob("*.sh"))
+OPTIONAL = {"AWS_ENDPOINT_URL", "SD_APP_SKIP_TORCH"}
+"""Set by tests alone; a script must do without."""
+OVERRIDES = {"SD_APP_ETC", "SD_APP_STATE", "SD_APP_TOOLS", "RETRY_SECONDS"}
+"""Where machine.sh looks instead of the usual places; tests set them."""
+SHELLS_OWN = {"BASH_SOURCE", "BASH_COMMAND", "PIPESTATUS", "SECONDS", "PATH", "HOME"}
+SYSTEMDS_OWN = {"STATE_DIRECTORY"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(path: Path) -> None:
+    command = [
+        str(SHELLCHECK),
+        "--external-sources",
+        "--source-path=SCRIPTDIR",
+        "--severity=style",
+        str(path),
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_scripts_are_strict_and_executable() -> None:
+    for path in SCRIPTS:
+        strict = "set -euo pipefail" in path.read_text() or "machine.sh" in path.read_text()
+        assert strict, f"{path.name} goes on after an error"
+        assert path.name == "machine.sh" or os.access(path, os.X_OK), f"{path.name} is not executable"
+
+
+def keys_read(text: str) -> set[str]:
+    """Capitals that a script, unit or Python file takes from its environment."""
+    shell = set(re.findall(r"\$\{?#?([A-Z][A-Z0-9_]+)", text))
+    return (shell | set(re.findall(r'environ\["([A-Z0-9_]+)"\]', text))) - set(
+        re.findall(r"\b([A-Z0-9_]+)=", text)
+    )
+
+
+def keys_set(text: str) -> set[str]:
+    return set(re.findall(r"^([A-Z][A-Z0-9_]*)=", text, re.M))
+
+
+@cache
+def environments() -> dict[str, set[str]]:
+    """The keys of machine.env by role, as the whole program sets them."""
+    made = run_program("dev")
+    machines = {one.inputs["tags"].get("Role", ""): one for one in made.of("aws:ec2/instance:Instance")}
+    hook = made.only(
+        "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration"
+    ).inputs["onStart"]
+    packed = re.findall(r"<<'END'[^\n]*\n([^\n]+)\nEND\n", base64.b64decode(hook).decode())[0]
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed)), mode="r:gz") as tar:
+        file = tar.extractfile(render.ENVIRONMENT_FILE.lstrip("/"))
+        assert file is not None
+        notebook = keys_set(file.read().decode())
+    return {
+        "backend": set(environment_of(machines["backend"])),
+        "ml-server": set(environment_of(machines["ml-server"])),
+        "notebook": notebook,
+    }
+
+
+@pytest.mark.parametrize("role", ["backend", "ml-server", "notebook"])
+def test_every_key_that_a_role_reads_is_set_by_the_program_or_by_the_versions(role: str) -> None:
+    known = environments()[role] | keys_set((HERE / "versions.env").read_text())
+    script = [render.ROLE_SCRIPTS[role]] if role in render.ROLE_SCRIPTS else []
+    files = render.machine_files((*script, *render.ROLE_FILES[role]), {})
+    here = OPTIONAL | OVERRIDES | SHELLS_OWN | SYSTEMDS_OWN
+    # A key that machine.sh reads must be there for all; what another role's script sets is not.
+    missing = {one.path: keys_read(one.content) - known - here for one in files}
+    shared = next(one.content for one in files if one.path.endswith("/machine.sh"))
+    missing = {path: keys - keys_assigned(shared) for path, keys in missing.items()}
+    optional = {"/opt/sd-app/bin/machine.sh": {"NOTEBOOK_NAME", "SD_APP_BOOT_PARAMETER"}}
+    assert {
+        path: keys - optional.get(path, set())
+        for path, keys in missing.items()
+        if keys - optional.get(path, set())
+    } == {}
+
+
+def keys_assigned(text: str) -> set[str]:
+    return set(re.findall(r"\b([A-Z][A-Z0-9_]+)=", text))
+
+
+def test_every_pinned_version_is_read_by_somebody() -> None:
+    readers = "".join(path.read_text() for path in HERE.rglob("*") if path.suffix in (".sh", ".service"))
+    unread = {key for key in keys_set((HERE / "versions.env").read_text()) if f"${key}" not in readers}
+    assert not unread, "a version that nobody reads is pinned in vain"
+
+
+def test_pinned_commits_are_whole_and_checksums_are_sha256() -> None:
+    versions = dict(re.findall(r'^(\w+)="(.*)"$', (HERE / "versions.env").read_text(), re.M))
+    for key in ("MANAGER_REF", "CONTROLNET_AUX_REF", "COMFYROLL_REF", "SD_SCRIPTS_REF"):
+        assert re.fullmatch(r"[0-9a-f]{40}", versions[key]), f"{key} could be moved"
+    for key in ("NODE_SHA256_X64", "NODE_SHA256_ARM64"):
+        assert re.fullmatch(r"[0-9a-f]{64}", versions[key])
+
+
+FAKE_AWS = """#!/usr/bin/env bash
+# A fake of the aws command: keeps what is put, refuses when told so.
+[ ! -e "$FAKES/refuse" ] || { echo "AccessDenied" >&2; exit 254; }
+case "$1 $2" in
+  "ssm put-parameter")
+    while [ $# -gt 0 ]; do [ "$1" != --value ] || printf '%s\\n' "$2" >>"$FAKES/records"; shift; done ;;
+  "ssm get-parameter") echo "ghp_FakeToken" ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A folder that stands for a machine: its environment, state, and fakes on PATH."""
+
+    root: Path
+
+    def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a script that sources machine.sh, as the unit would."""
+        path = self.root / "script.sh"
+        path.write_text(f'#!/usr/bin/env bash\n. "{HERE}/machine.sh"\n{script}\nmain "$@"\n')
+        path.chmod(0o755)
+        return self.call(path, **environment)
+
+    def call(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        base = {
+            "PATH": f"{self.root}/fakes:{os.environ['PATH']}",
+            "FAKES": f"{self.root}/fakes",
+            "SD_APP_ETC": f"{self.root}/etc",
+            "SD_APP_STATE": f"{self.root}/state",
+            "RETRY_SECONDS": "0",
+        }
+        return subprocess.run(
+            [str(word) for word in command],
+            env={**base, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """What was sent to the machine's SSM parameter."""
+        file = self.root / "fakes/records"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def fake(self, name: str, script: str) -> None:
+        path = self.root / "fakes" / name
+        path.write_text(script)
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    for folder in ("etc", "fakes"):
+        (tmp_path / folder).mkdir()
+    made = Machine(tmp_path)
+    made.fake("aws", FAKE_AWS)
+    (tmp_path / "etc/versions.env").write_text((HERE / "versions.env").read_text())
+    environment = {"AWS_REGION": "us-east-1", "SD_APP_BOOT_PARAMETER": "/sd-app/dev/machines/backend/boot"}
+    (tmp_path / "etc/machine.env").write_text(render.environment_file(environment))
+    return made
+
+
+TWO_STAGES = """
+prepare() { stage one 30 same; stage two 30; }
+stage_one() { echo run >>"$SD_APP_STATE/ran-one"; note "one was slow"; }
+stage_two() { echo fine; echo "it broke here" >&2; [ -z "${BREAK:-}" ]; }
+"""
+
+
+def test_each_stage_is_told_and_the_last_word_is_ready(machine: Machine) -> None:
+    ended = machine.run(TWO_STAGES)
+    assert ended.returncode == 0, ended.stderr
+    told = [(one["state"], one["stage"], one["message"]) for one in machine.records()]
+    assert told == [("running", "one", ""), ("running", "two", ""), ("ready", "", "one was slow")]
+    last = machine.records()[-1]
+    assert set(last) == {"state", "stage", "message", "instanceId", "bootId", "startedAt", "updatedAt"}
+    assert last["instanceId"]
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(last["updatedAt"])).total_seconds()) < 3600
+    assert json.loads((machine.root / "state/boot.json").read_text()) == last
+
+
+def test_a_failed_stage_names_itself_and_its_last_words_and_ends_the_boot(machine: Machine) -> None:
+    assert machine.run(TWO_STAGES, BREAK="1").returncode == 1
+    last = machine.records()[-1]
+    assert (last["state"], last["stage"]) == ("failed", "two")
+    assert last["message"].endswith("it broke here")
+
+
+def test_an_error_in_the_middle_of_a_stage_ends_it(machine: Machine) -> None:
+    machine.run("prepare() { stage one 30; }\nstage_one() { false; echo went on; }")
+    assert machine.records()[-1]["state"] == "failed"
+    assert "went on" not in machine.records()[-1]["message"]
+
+
+def test_a_second_run_goes_on_where_the_first_stopped_and_keeps_its_notes(machine: Machine) -> None:
+    machine.run(TWO_STAGES, BREAK="1")
+    again = machine.run(TWO_STAGES)
+    assert again.returncode == 0 and "one: done before" in again.stdout
+    assert (machine.root / "state/ran-one").read_text() == "run\n", "a stage that was done is not done again"
+    assert machine.records()[-1]["message"] == "one was slow"
+
+
+def test_a_stage_is_done_again_when_its_versions_have_changed(machine: Machine) -> None:
+    machine.run(TWO_STAGES)
+    machine.run(TWO_STAGES.replace("30 same", "30 newer"))
+    assert (machine.root / "state/ran-one").read_text() == "run\nrun\n"
+
+
+def test_a_stage_past_its_limit_is_ended_and_says_so(machine: Machine) -> None:
+    machine.run("prepare() { stage slow 1; }\nstage_slow() { echo waiting for apt; sleep 50; }")
+    last = machine.records()[-1]
+    assert (last["state"], last["stage"]) == ("failed", "slow")
+    assert last["message"] == "not done after 1 seconds; last: waiting for apt"
+
+
+def test_what_goes_wrong_between_stages_is_told_too(machine: Machine) -> None:
+    ended = machine.run("prepare() { stage one 30; sha256sum /no/such/file; }\nstage_one() { :; }")
+    assert ended.returncode != 0
+    last = machine.records()[-1]
+    assert last["state"] == "failed" and last["stage"] == "one" and "sha256sum" in last["message"]
+
+
+def test_a_record_that_cannot_be_sent_stops_nothing(machine: Machine) -> None:
+    (machine.root / "fakes/refuse").touch()
+    ended = machine.run(TWO_STAGES)
+    assert ended.returncode == 0 and "could not be sent" in ended.stderr
+    assert json.loads((machine.root / "state/boot.json").read_text())["state"] == "ready"
+
+
+def test_a_message_is_kept_to_what_ssm_takes(machine: Machine) -> None:
+    machine.run(
+        "prepare() { stage one 30; }\nstage_one() { note \"{{ssm:secret}} $(printf 'x%.0s' {1..5000})\"; }"
+    )
+    message = machine.records()[-1]["message"]
+    assert message.startswith("{ {ssm:secret} }") and len(message) < 1100
+
+
+def test_retry_tries_so_often_and_no_more(machine: Machine) -> None:
+    body = """
+prepare() { stage one 30; }
+stage_one() { retry 3 attempt; }
+attempt() { echo again >>"$SD_APP_STATE/attempts"; [ "$(wc -l <"$SD_APP_STATE/attempts")" -ge "$ENOUGH" ]; }
+"""
+    assert machine.run(body, ENOUGH="3").returncode == 0
+    (machine.root / "state/attempts").unlink()
+    assert machine.run(body, ENOUGH="9").returncode == 1
+    assert (machine.root / "state/attempts").read_text().count("again") == 3
+
+
+def test_fetch_commit_gets_a_commit_a_tag_and_a_branch_and_moves_between_them(
+    machine: Machine, git_repository: tuple[Path, Callable[[str], str]]
+) -> None:
+    repository, commit = git_repository
+    first, second = commit("one"), commit("two")
+    for ref, expected in ((first, "one"), ("v2", "two"), ("main", "two"), (first, "one")):
+        body = f'prepare() {{ stage get 30; }}\nstage_get() {{ fetch_commit "file://{repository}" {ref} "{machine.root}/got"; }}'
+        assert machine.run(body).returncode == 0
+        assert (machine.root / "got/file").read_text() == expected
+    assert second != first
+
+
+@pytest.fixture
+def git_repository(tmp_path: Path) -> tuple[Path, Callable[[str], str]]:
+    """A repository and what commits a text to it, tagged v1, v2, …"""
+    folder = tmp_path / "repository"
+
+    def git(*arguments: str) -> str:
+        named = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+        command = ["git", *named, "-C", str(folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    folder.mkdir()
+    git("init", "--quiet", "--initial-branch=main")
+    git("config", "uploadpack.allowReachableSHA1InWant", "true")
+
+    def commit(text: str) -> str:
+        (folder / "file").write_text(text)
+        git("add", "file")
+        git("commit", "--quiet", "--message", text)
+        git("tag", f"v{git('rev-list', '--count', 'HEAD')}")
+        return git("rev-parse", "HEAD")
+
+    return folder, commit
+
+
+FAKE_GIT = """#!/usr/bin/env bash
+# A fake of git: notes what it was called with, and what its environment says.
+printf '%s\\n' "$*" >>"$FAKES/git-arguments"
+printf '%s %s\\n' "${GIT_CONFIG_KEY_0:-}" "${GIT_CONFIG_VALUE_0:-}" >>"$FAKES/git-environment"
+"""
+
+
+def backend(machine: Machine, stage: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one stage of the real backend.sh, with users and git faked."""
+    keys = {
+        "REPOSITORY_URL": "https://github.com/studio/sd-app",
+        "REPOSITORY_REF": "main",
+        "GITHUB_TOKEN_PARAMETER": "",
+        "AWS_REGION": "us-east-1",
+        **environment,
+    }
+    (machine.root / "etc/machine.env").write_text(render.environment_file(keys))
+    machine.fake("git", FAKE_GIT)
+    for name in ("id", "chown"):
+        machine.fake(name, "#!/bin/sh\n# A fake: every user is there.\n")
+    return machine.call(HERE / "backend.sh", stage)
+
+
+def test_the_github_token_goes_to_git_by_its_environment_alone(machine: Machine) -> None:
+    ended = backend(machine, "code", GITHUB_TOKEN_PARAMETER="/sd-app/dev/github-token")
+    key, _, value = (machine.root / "fakes/git-environment").read_text().splitlines()[-1].partition(" ")
+    assert key == "http.https://github.com/.extraHeader", "the token must reach no other host"
+    header = base64.b64decode(value.removeprefix("Authorization: Basic ")).decode()
+    assert header == "x-access-token:ghp_FakeToken"
+    seen = (machine.root / "fakes/git-arguments").read_text() + ended.stdout + ended.stderr
+    assert "fetch --quiet --depth 1 https://github.com/studio/sd-app main" in seen
+    assert "ghp_FakeToken" not in seen and value not in seen
+
+
+def test_a_repository_without_the_app_fails_with_what_is_missing(machine: Machine) -> None:
+    ended = backend(machine, "code")
+    assert ended.returncode == 1
+    assert "https://github.com/studio/sd-app at main has no app/backend/index.js" in ended.stderr
+
+
+@pytest.mark.skipif(not os.access("/opt", os.W_OK), reason="needs to write to /opt")
+def test_nodejs_with_another_checksum_is_not_used(machine: Machine) -> None:
+    machine.fake(
+        "curl",
+        '#!/bin/bash\n# A fake: answers with other bytes.\nwhile [ "$1" != --output ]; do shift; done\necho evil >"$2"\n',
+    )
+    machine.fake("tar", '#!/bin/sh\n# A fake that must not be reached.\ntouch "$FAKES/unpacked"\n')
+    before = set(Path("/opt").iterdir())
+    ended = backend(machine, "node")
+    assert ended.returncode == 1 and "has another checksum than versions.env names: not used" in ended.stderr
+    assert not (machine.root / "fakes/unpacked").exists()
+    assert set(Path("/opt").iterdir()) == before, "nothing stays behind"
+
+
+def test_an_old_driver_is_refused_and_a_new_one_taken(machine: Machine) -> None:
+    environment = {key: "1" for key in ("COMFYUI_TEXT_PORT", "COMFYUI_SKETCH_PORT")}
+    (machine.root / "etc/machine.env").write_text(
+        render.environment_file({"AWS_REGION": "us-east-1", **environment})
+    )
+    for version, code in (("570.86.15", 1), ("580.105.08", 0), ("595.91.07", 0)):
+        machine.fake("nvidia-smi", f"#!/bin/sh\n# A fake of a machine with one GPU.\necho {version}\n")
+        ended = machine.call(HERE / "comfyui-server.sh", "driver")
+        assert ended.returncode == code, ended.stderr
+        assert code == 0 or "NVIDIA driver 570.86.15 is older than 580" in ended.stderr
