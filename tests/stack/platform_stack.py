@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3.session
 import yaml
@@ -47,9 +47,8 @@ class Platform:
     def client(self, service: str, **credentials: str) -> Any:
         """boto3 on the emulator; without credentials as an administrator."""
         own = {"aws_access_key_id": "test", "aws_secret_access_key": "test", **credentials}
-        return boto3.session.Session().client(
-            service, region_name="us-east-1", endpoint_url=self.sandbox.endpoint, **own
-        )
+        connect = cast(Callable[..., Any], boto3.session.Session().client)  # no stubs
+        return connect(service, region_name="us-east-1", endpoint_url=self.sandbox.endpoint, **own)
 
     def stack(self, name: str) -> PlatformStack:
         """The stack of `Pulumi.<name>.yaml`; made when it isn't there yet."""

@@ -136,7 +136,8 @@ def _allowed(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
     except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        answer: Any = error.response
+        status: int = answer["ResponseMetadata"]["HTTPStatusCode"]
         if status != 403:
             raise
         return False
