@@ -97,7 +97,7 @@ LIVES: dict[str, Callable[[Ground], Life]] = {
         changes={
             "instanceType": "g6.xlarge",
             "iamInstanceProfile": "two",
-            "vpcSecurityGroupIds": [on.other_group, on.group],
+            "vpcSecurityGroupIds": [on.other_group],
             "metadataOptions": {"httpTokens": "optional", "httpPutResponseHopLimit": 2},
             "rootBlockDevice": {
                 "volumeType": "io2",
@@ -179,7 +179,7 @@ def test_a_change_reaches_aws_whole(ground: Ground) -> None:
     assert (disk["Size"], disk["VolumeType"], disk["Iops"]) == (200, "io2", 4000)
     assert disk["Tags"] == [{"Key": "Name", "Value": "other"}]
     assert now["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is False
-    assert {group["GroupId"] for group in interface["Groups"]} == {ground.group, ground.other_group}
+    assert {group["GroupId"] for group in interface["Groups"]} == {ground.other_group}
     assert (now["SourceDestCheck"], interface["SourceDestCheck"]) == (False, False)
     assert now["IamInstanceProfile"]["Arn"].endswith(":instance-profile/two")
     options = now["MetadataOptions"]
