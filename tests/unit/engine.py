@@ -32,7 +32,8 @@ T = TypeVar("T")
 class Recorded:
     """One registered resource. Inputs and outputs have Pulumi's own names (camelCase), secrets unwrapped.
 
-    parent, depends_on: logical names; depends_on holds what inputs refer to as well as what the option names.
+    parent, depends_on: logical names; depends_on holds what inputs refer to as well as what the option names, and
+    depends_on_urns the same by URN, for names that several types share.
     provider: logical name of the explicit provider, empty when it was lost.
     secret_inputs: paths of the inputs marked secret, such as `origins[0].customHeaders[0].value`.
     """
@@ -46,6 +47,7 @@ class Recorded:
     secret_inputs: frozenset[str]
     outputs: dict[str, Any]
     depends_on: frozenset[str]
+    depends_on_urns: frozenset[str]
     protect: bool
     retain_on_delete: bool
     delete_before_replace: bool
@@ -247,6 +249,7 @@ def _recorded(
         secret_inputs=secret_inputs,
         outputs=outputs,
         depends_on=frozenset(_name_of(one) for one in request.dependencies),
+        depends_on_urns=frozenset(request.dependencies),
         protect=request.protect,
         retain_on_delete=request.retainOnDelete,
         delete_before_replace=request.deleteBeforeReplace,

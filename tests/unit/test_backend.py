@@ -212,9 +212,9 @@ def test_up_waits_for_it_as_set_once_it_has_its_address(minutes: int, waits: int
     recording = backend(wait_minutes=minutes)
     commands = recording.of("command:local:Command")
     assert len(commands) == waits
-    association = recording.only("aws:ec2/eipAssociation:EipAssociation").name
+    association = recording.only("aws:ec2/eipAssociation:EipAssociation").urn
     assert all("wait backend --instance" in one.inputs["create"] for one in commands)
-    assert all(association in one.depends_on for one in commands)
+    assert all(association in one.depends_on_urns for one in commands), "no address, no way out, never ready"
 
 
 def test_the_outputs_are_the_machine_s() -> None:

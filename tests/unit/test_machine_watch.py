@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,11 +152,15 @@ def test_with_0_minutes_it_never_stops(quiet: Path, monkeypatch: pytest.MonkeyPa
 def test_a_training_in_a_terminal_is_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebook, "WORK_COMMANDS", ("train_network_of_this_test",))
     assert notebook.work_command() is None
-    # The shell's own command line has the words too, so there is nothing to wait for.
     with subprocess.Popen(
         ["bash", "-c", "exec -a 'python train_network_of_this_test.py' sleep 60"]
     ) as training:
         try:
+            # While the kernel swaps one program for the next, the command line is empty for a moment.
+            for _ in range(100):
+                if notebook.work_command():
+                    break
+                time.sleep(0.05)
             assert notebook.work(60) == "train_network_of_this_test runs"
         finally:
             training.kill()

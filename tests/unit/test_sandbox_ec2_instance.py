@@ -132,6 +132,7 @@ LIVES: dict[str, Callable[[Ground], Life]] = {
         ),
         seen="sourceDestCheck",
         marks=frozenset({"maintenanceOptions", "rootBlockDevice"}),
+        lost=frozenset({"maintenanceOptions"}),
     ),
     "spot machine": lambda on: Life(
         name="",
