@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sandbox.daemon import Sandbox
 
 import contract
 from sandbox import daemon
+from sandbox.daemon import Sandbox
 from tools.engine import Engine, EngineFailed
 from tools.engine_events import Report
 from tools.progress import say
