@@ -19,7 +19,11 @@ from sandbox import daemon
 ROOT = Path(__file__).resolve().parents[1]
 SANDBOX = ROOT / ".sandbox"
 STACK = [sys.executable, "-m", "tools.stack"]
-PROGRAM = [sys.executable, "-c", "from tests.unit.engine import run_program; run_program('local')"]
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "from tests.unit.engine import run_program; run_program('local', config={'sd-app:githubToken': 'none'}, secret_keys=['sd-app:githubToken'])",
+]
 """`__main__.py` with the unit tests' recording engine: the imports, our code and the SDK, without engine and AWS."""
 
 BASE = "preview, no changes"
