@@ -35,10 +35,14 @@ class LocalFailed(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """What the engine's state holds: how many resources, and how many operations that never came to an end."""
+    """What the engine's state holds: how many resources, and how many operations that never came to an end.
+
+    half_made: how many of these were creations, so that the emulator may have what the state doesn't know.
+    """
 
     resources: int
     pending: int
+    half_made: int
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,6 @@ class LocalStack:
     def config_file(self) -> Path:
         """The config that the engine reads: the tracked stack file, and the sandbox's own secrets."""
         return self.home / f"Pulumi.{self.stack}.yaml"
-
-    @property
-    def interrupted(self) -> Path:
-        """Exists once an interrupted run left emulated resources that the state doesn't know."""
-        return self.folder / "interrupted"
 
     def start(self) -> Sandbox:
         """The running emulator; started when there is none."""
@@ -157,49 +156,56 @@ class LocalStack:
         deployment: dict[str, Any] = json.loads(engine.ask("stack", "export")).get("deployment") or {}
         resources: list[Any] = deployment.get("resources") or []
         real = [one for one in resources if one.get("type") != "pulumi:pulumi:Stack"]
-        return State(len(real), len(deployment.get("pending_operations") or []))
+        pending: list[Any] = deployment.get("pending_operations") or []
+        return State(len(real), len(pending), sum(one.get("type") == "creating" for one in pending))
 
-    def recover(self, engine: Engine, sandbox: Sandbox) -> list[str]:
-        """Put right what an interrupted run or a lost emulator left; the extra arguments that the next `up` needs."""
-        state = self.state(engine)
-        if state.pending:
+    def ready(self) -> tuple[Engine, Sandbox, list[str]]:
+        """The engine on a running emulator, with what an interrupted run or a lost emulator left put right.
+
+        Returned besides: the extra arguments that the next command needs.
+        """
+        engine, sandbox, state = self._open()
+        if state.half_made:
             say(
-                f"  {self.stack}: an interrupted run left {state.pending} operations without an end; asking the emulator"
+                f"  {self.stack}: an interrupted run left {state.half_made} resources half made; the emulator is"
+                " started anew, empty, and all is built again"
             )
-            self.interrupted.touch()
-            engine.work("refresh", "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+            daemon.stop(self.folder)
+            sandbox = self.start()
+            engine = self.engine(sandbox)
         elif sandbox.is_new and state.resources:
             say(
                 f"  {self.stack}: the emulator is new and empty, the state knows {state.resources} resources:"
                 " building them again"
             )
-            return ["--refresh"]
-        return []
+        if state.pending:
+            engine.work("refresh", "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+            return engine, sandbox, []
+        return engine, sandbox, ["--refresh"] if sandbox.is_new and state.resources else []
+
+    def _open(self) -> tuple[Engine, Sandbox, State]:
+        sandbox = self.start()
+        say(
+            f"AWS emulator: {sandbox.endpoint} ({'started' if sandbox.is_new else 'running'}, process {sandbox.pid})"
+        )
+        engine = self.engine(sandbox)
+        self.init(engine)
+        return engine, sandbox, self.state(engine)
 
     def up(self) -> tuple[Report, Engine, Sandbox]:
         """Make the stack as the program says."""
-        sandbox = self.start()
-        _tell(sandbox)
-        engine = self.engine(sandbox)
-        self.init(engine)
-        extra = self.recover(engine, sandbox)
+        engine, sandbox, extra = self.ready()
         return engine.work(f"up {self.stack}", "up", "--yes", "--skip-preview", *extra), engine, sandbox
 
     def preview(self) -> Report:
-        """What `up` would change."""
-        sandbox = self.start()
-        _tell(sandbox)
-        engine = self.engine(sandbox)
-        self.init(engine)
-        state = self.state(engine)
-        extra = ["--refresh"] if state.pending or (sandbox.is_new and state.resources) else []
+        """What `up` would change; changes nothing itself."""
+        engine, sandbox, state = self._open()
+        extra = ["--refresh"] if sandbox.is_new and state.resources else []
         return engine.work(f"preview {self.stack}", "preview", *extra)
 
     def refresh(self) -> Report:
         """Make the state say what the emulator has."""
-        sandbox = self.start()
-        engine = self.engine(sandbox)
-        self.init(engine)
+        engine, _, _ = self._open()
         return engine.work(
             f"refresh {self.stack}", "refresh", "--yes", "--skip-preview", "--clear-pending-creates"
         )
@@ -218,17 +224,10 @@ class LocalStack:
         if not self.folder.exists():
             return []
         removed: list[str] = []
-        sandbox = daemon.find(self.folder)
-        faults: list[str] = []
         if self.exists and not force:
-            sandbox = self.start()
-            removed.append(f"{self._destroy(sandbox)} resources")
-        if sandbox and not force:
-            left = daemon.leftovers(sandbox)
-            if left and self.interrupted.exists():
-                removed.append(f"{len(left)} more that an interrupted run had left in the emulator")
-            elif left:
-                faults = left
+            removed.append(f"{self._destroy()} resources")
+        sandbox = daemon.find(self.folder)
+        faults = daemon.leftovers(sandbox) if sandbox and not force else []
         if daemon.stop(self.folder) and sandbox:
             removed.append(f"the emulator (process {sandbox.pid})")
         shutil.rmtree(self.folder)
@@ -244,13 +243,9 @@ class LocalStack:
             )
         return removed
 
-    def _destroy(self, sandbox: Sandbox) -> int:
-        engine = self.engine(sandbox)
-        self.init(engine)
-        state = self.state(engine)
-        if state.pending:
-            self.recover(engine, sandbox)
-        extra = ["--refresh"] if sandbox.is_new else []
+    def _destroy(self) -> int:
+        """Delete all resources and the stack; how many there were. Raises LocalFailed."""
+        engine, _, extra = self.ready()
         try:
             report = engine.work(f"down {self.stack}", "destroy", "--yes", "--skip-preview", *extra)
             engine.ask("stack", "rm", "--yes", "--preserve-config")
@@ -260,11 +255,6 @@ class LocalStack:
                 " or drop the emulator with all that it holds: `make down ARGS=--force`"
             ) from error
         return report.counts.get("delete", 0)
-
-
-def _tell(sandbox: Sandbox) -> None:
-    state = "started" if sandbox.is_new else "running"
-    say(f"AWS emulator: {sandbox.endpoint} ({state}, process {sandbox.pid})")
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

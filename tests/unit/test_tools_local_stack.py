@@ -77,9 +77,12 @@ class Bench:
     def answer(self, command: str, *events: Any) -> None:
         (self.answers / command).write_text("\n".join(json.dumps(event) for event in events))
 
-    def state(self, resources: list[Any], pending: int = 0) -> None:
-        """What the state holds from now on."""
-        deployment: dict[str, list[Any]] = {"resources": resources, "pending_operations": [{}] * pending}
+    def state(self, resources: list[Any], pending: tuple[str, ...] = ()) -> None:
+        """What the state holds from now on; `pending` are the kinds of the operations that never ended."""
+        deployment: dict[str, list[Any]] = {
+            "resources": resources,
+            "pending_operations": [{"type": kind} for kind in pending],
+        }
         self.answer("stack export", {"deployment": deployment})
 
     def calls(self, first: str) -> list[dict[str, Any]]:
@@ -204,12 +207,36 @@ def test_a_new_emulator_under_an_old_state_is_built_again(bench: Bench, capfd: p
     assert "the state knows 1 resources: building them again" in capfd.readouterr().err
 
 
-def test_operations_that_never_ended_are_cleared_before_the_next_up(bench: Bench):
+def test_an_update_that_never_ended_is_looked_at_before_the_next_up(bench: Bench):
     bench.stack.up()
-    bench.state(resources=[BUCKET], pending=2)
+    emulator = bench.daemon.running
+    bench.state(resources=[BUCKET], pending=("updating", "deleting"))
     bench.stack.up()
     [refresh] = bench.calls("refresh")
     assert "--clear-pending-creates" in refresh["words"]
+    assert bench.daemon.running is emulator, "what it holds is known to the state, so it stays"
+
+
+def test_half_made_resources_are_dropped_with_their_emulator_and_all_is_built_again(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+):
+    bench.stack.up()
+    emulator = bench.daemon.running
+    bench.state(resources=[BUCKET], pending=("creating", "updating"))
+    bench.stack.up()
+    [refresh] = bench.calls("refresh")
+    assert "--clear-pending-creates" in refresh["words"]
+    assert bench.daemon.running is not emulator
+    assert "left 1 resources half made; the emulator is started anew" in capfd.readouterr().err
+
+
+def test_a_preview_after_an_interrupted_run_changes_nothing(bench: Bench):
+    bench.stack.up()
+    emulator = bench.daemon.running
+    bench.state(resources=[BUCKET], pending=("creating",))
+    bench.stack.preview()
+    assert not bench.calls("refresh")
+    assert bench.daemon.running is emulator
 
 
 def test_a_lock_of_a_process_that_is_gone_is_removed(bench: Bench, ended_process: int):
@@ -277,14 +304,6 @@ def test_an_emulated_resource_that_no_state_knew_makes_down_fail_and_is_named(be
     with pytest.raises(LocalFailed, match="s3 bucket stray"):
         bench.stack.down(force=False)
     assert bench.daemon.running is None and not bench.stack.folder.exists()
-
-
-def test_what_an_interrupted_run_left_is_told_but_no_failure(bench: Bench):
-    bench.stack.up()
-    bench.state(resources=[BUCKET], pending=1)
-    bench.stack.up()
-    bench.daemon.left = ["s3 bucket stray"]
-    assert "1 more that an interrupted run had left in the emulator" in bench.stack.down(force=False)
 
 
 def test_a_destroy_that_fails_removes_nothing_else_and_tells_the_way_out(bench: Bench):
