@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@echo "make TARGET [STACK=local|dev|prod]     local, the default, is this machine; the others are on AWS"
+	@echo "make TARGET [STACK=local|dev|prod]   (local: this machine, the default; others: AWS)"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 up: $(READY) ## Bring the whole platform up

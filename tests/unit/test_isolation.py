@@ -22,15 +22,7 @@ that no others exist."""
 
 
 def physical_names(stack: str) -> set[str]:
-    found = {
-        one.inputs[key] for one in custom(stack) for key in NAMES if isinstance(one.inputs.get(key), str)
-    }
-    return {name for name in found if name not in iam_names(stack)}
-
-
-def iam_names(stack: str) -> set[str]:
-    """Names of which only the owner within the account counts: inline policies live inside their role."""
-    return {one.inputs.get("name", "") for one in program(stack).of("aws:iam/rolePolicy:RolePolicy")}
+    return {one.inputs[key] for one in custom(stack) for key in NAMES if isinstance(one.inputs.get(key), str)}
 
 
 def arns(stack: str) -> set[str]:
