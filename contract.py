@@ -1,4 +1,14 @@
-"""Names that two parts of the house must agree on, written down once. Pure constants: imports nothing of ours."""
+"""Names that two parts of the house must agree on, written down once. Pure constants: imports nothing of ours.
+
+What the backend's JavaScript must know too stands in `app/contract.json`, and is read from there.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SHARED: dict[str, Any] = json.loads((Path(__file__).parent / "app" / "contract.json").read_text())
 
 PROJECT = "sd-app"
 STACK_PATTERN = r"[a-z][a-z0-9]{0,11}"
@@ -10,18 +20,18 @@ FRONTEND_ROOT = "app/frontend"
 FRONTEND_CONFIG_VARIABLE = "SD_APP_FRONTEND_CONFIG"
 """Amplify's environment variable with the page's config, as JSON; the build writes `config.json` of it."""
 
-KINDS = ("text", "sketch")
+KINDS: tuple[str, ...] = tuple(_SHARED["kinds"])
 """The kinds of generation: from words, or from a drawing. A queue and a ComfyUI server for each."""
 
-COMFYUI_PORTS = {"text": 8188, "sketch": 8189}
-BACKEND_PORT = 3000
-ORIGIN_SECRET_HEADER = "X-Origin-Secret"
+COMFYUI_PORTS: dict[str, int] = _SHARED["comfyUiPorts"]
+BACKEND_PORT: int = _SHARED["backendPort"]
+ORIGIN_SECRET_HEADER: str = _SHARED["originSecretHeader"]
 """CloudFront adds it to every request; the backend answers nobody who lacks it."""
 
-MODELS_PREFIX = "models/"
-LORAS_PREFIX = "loras/"
-DATASETS_PREFIX = "datasets/"
-OUTPUTS_PREFIX = "outputs/"
+MODELS_PREFIX: str = _SHARED["prefixes"]["models"]
+LORAS_PREFIX: str = _SHARED["prefixes"]["loras"]
+DATASETS_PREFIX: str = _SHARED["prefixes"]["datasets"]
+OUTPUTS_PREFIX: str = _SHARED["prefixes"]["outputs"]
 BUCKET_PREFIXES = (MODELS_PREFIX, LORAS_PREFIX, DATASETS_PREFIX, OUTPUTS_PREFIX)
 
 ML_SERVER = "ml-server"
@@ -40,8 +50,28 @@ ROLE_DIMENSION = "Role"
 TAG_PROJECT = "Project"
 TAG_STACK = "Stack"
 
-GENERATIONS_OWNER_INDEX = "byOwner"
+GENERATIONS_OWNER_INDEX: str = _SHARED["indexes"]["byOwner"]
 """Index of the generations table: partition `owner`, sort `createdAt` (ISO 8601)."""
+GENERATIONS_QUEUE_INDEX: str = _SHARED["indexes"]["byQueue"]
+"""Index of the unfinished ones: partition `queue` (the kind; the attribute goes when the state is final), sort
+`createdAt`."""
+UNFINISHED_STATES: tuple[str, ...] = tuple(_SHARED["states"]["unfinished"])
+FINAL_STATES: tuple[str, ...] = tuple(_SHARED["states"]["final"])
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit of the API: its default, the bounds of a setting for it (both allowed), its unit and a sentence."""
+
+    default: int
+    minimum: int
+    maximum: int
+    unit: str
+    told: str
+
+
+LIMITS = {name: Limit(**one) for name, one in _SHARED["limits"].items()}
+"""By the setting's name; the backend's environment has them as `LIMIT_PROMPT_CHARACTERS` and so on."""
 
 
 def prefix(stack: str) -> str:

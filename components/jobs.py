@@ -99,19 +99,26 @@ def _create_queue(
 
 
 def _create_table(name: str, args: JobsArgs, parent: pulumi.Resource) -> aws.dynamodb.Table:
-    """Item by `id`; a designer's own, newest first, by the index; `expiresAt` (epoch seconds) lets items go."""
+    """Item by `id`; a designer's own, newest first, by one index; the unfinished ones
+    of a kind, oldest first, by the other; `expiresAt` (epoch seconds) lets items go."""
     return aws.dynamodb.Table(
         f"{name}-generations",
         billing_mode="PAY_PER_REQUEST",
         hash_key="id",
-        attributes=[{"name": key, "type": "S"} for key in ("id", "owner", "createdAt")],
+        attributes=[{"name": key, "type": "S"} for key in ("id", "owner", "queue", "createdAt")],
         global_secondary_indexes=[
             {
                 "name": contract.GENERATIONS_OWNER_INDEX,
                 "hash_key": "owner",
                 "range_key": "createdAt",
                 "projection_type": "ALL",
-            }
+            },
+            {
+                "name": contract.GENERATIONS_QUEUE_INDEX,
+                "hash_key": "queue",
+                "range_key": "createdAt",
+                "projection_type": "ALL",
+            },
         ],
         ttl={"attribute_name": "expiresAt", "enabled": True},
         point_in_time_recovery={"enabled": args.settings.point_in_time_recovery},
