@@ -10,6 +10,7 @@ from components.addresses import host_address
 from components.backend import Backend, BackendArgs
 from components.edge import Edge, EdgeArgs
 from components.frontend import Frontend, FrontendArgs
+from components.identity import Identity, IdentityArgs
 from components.jobs import Jobs, JobsArgs
 from components.ml_server import MlServer, MlServerArgs
 from components.network import Network, NetworkArgs
@@ -76,7 +77,18 @@ ml_server = MlServer(
     on_aws,
 )
 edge = Edge(f"{prefix}-edge", EdgeArgs(stack=stack, settings=settings.backend), on_aws)
-frontend_config = {"stack": stack, "region": region, "backendUrl": edge.url}
+identity = Identity(
+    f"{prefix}-identity",
+    IdentityArgs(settings=settings.identity, protect_data=settings.storage.protect_data),
+    on_aws,
+)
+frontend_config = {
+    "stack": stack,
+    "region": region,
+    "backendUrl": edge.url,
+    "userPoolId": identity.user_pool_id,
+    "userPoolClientId": identity.user_pool_client_id,
+}
 frontend = Frontend(
     f"{prefix}-frontend",
     FrontendArgs(
@@ -114,6 +126,11 @@ backend = Backend(
         dead_letter_queue_arn=jobs.dead_letter_queue_arn,
         table_name=jobs.table_name,
         table_arn=jobs.table_arn,
+        user_pool_id=identity.user_pool_id,
+        user_pool_client_id=identity.user_pool_client_id,
+        limits=settings.limits.model_dump(by_alias=True),
+        max_attempts=settings.jobs.max_attempts,
+        outputs_retention_days=settings.storage.outputs_retention_days,
         allowed_origins=[
             *([frontend.url] if frontend.url else []),
             *settings.backend.extra_origins,
@@ -169,6 +186,8 @@ named = outputs.export(
         queueUrls=jobs.queue_urls,
         deadLetterQueueUrl=jobs.dead_letter_queue_url,
         generationsTable=jobs.table_name,
+        userPoolId=identity.user_pool_id,
+        userPoolClientId=identity.user_pool_client_id,
         notebookName=notebook.notebook_name,
         amplifyAppId=frontend.app_id,
         frontendUrl=frontend.url,

@@ -4,6 +4,7 @@ What the backend's JavaScript must know too stands in `app/contract.json`, and i
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,12 @@ class Limit:
 
 
 LIMITS = {name: Limit(**one) for name, one in _SHARED["limits"].items()}
-"""By the setting's name; the backend's environment has them as `LIMIT_PROMPT_CHARACTERS` and so on."""
+"""By the setting's name; the backend's environment has them by `limit_variable`."""
+
+
+def limit_variable(name: str) -> str:
+    """The environment variable of a limit: `LIMIT_PROMPT_CHARACTERS` of `promptCharacters`."""
+    return "LIMIT_" + re.sub(r"(?=[A-Z])", "_", name).upper()
 
 
 def prefix(stack: str) -> str:

@@ -34,6 +34,8 @@ class Outputs:
     )
     deadLetterQueueUrl: pulumi.Input[str] = _told("SQS queue of the generations given up on.")
     generationsTable: pulumi.Input[str] = _told("DynamoDB table of generations.")
+    userPoolId: pulumi.Input[str] = _told("Cognito user pool: who may sign in.")
+    userPoolClientId: pulumi.Input[str] = _told("Client of the user pool that the page signs in with.")
     notebookName: pulumi.Input[str | None] = _told("SageMaker notebook instance, or null when switched off.")
     amplifyAppId: pulumi.Input[str | None] = _told("Amplify app, or null when left out.")
     frontendUrl: pulumi.Input[str | None] = _told("Address of the web page, or null when left out.")

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic.alias_generators import to_camel, to_snake
 
+import contract
 import setting_rules as rules
 from instance_types import BACKEND_TYPES, GPU_TYPES, NOTEBOOK_TYPES
 
+MfaMode = Literal["none", "optional", "required"]
+"""`none` and not `off`: YAML 1.1, which PyYAML speaks, reads a bare off as false."""
 NatMode = Literal["gateway_per_az", "single_gateway", "instance", "none"]
 LogRetention = Literal[
     1,
@@ -173,12 +176,42 @@ class JobsSettings(Section):
     visibility_timeout_seconds: int = _number(
         120, 30, 43200, "A job unseen by other workers while one has it.", "seconds"
     )
-    max_receive_count: int = _number(
-        3, 1, 10, "Attempts before a job goes to the dead-letter queue.", "attempts"
+    max_attempts: int = _number(
+        3, 1, 10, "Runs of a job that may fail before it has failed for good.", "attempts"
     )
     retention_days: int = _number(4, 1, 14, "A waiting job is kept this long.", "days")
     point_in_time_recovery: bool = _setting(
         False, "The table can be restored to any second of the last 35 days."
+    )
+
+
+_LIMITS: dict[str, Any] = {
+    to_snake(name): (int, _number(one.default, one.minimum, one.maximum, one.told, one.unit))
+    for name, one in contract.LIMITS.items()
+}
+LimitsSettings: type[Section] = create_model(
+    "LimitsSettings",
+    __base__=Section,
+    __doc__="What the API takes and how long it waits; told in `app/contract.json`, which the backend reads too.",
+    **_LIMITS,
+)
+
+
+class IdentitySettings(Section):
+    """Who may sign in: users of the stack's own pool, each added by the operator (`ops users add`)."""
+
+    mfa: MfaMode = _setting(
+        "optional",
+        "A second factor at sign-in, by an authenticator app (TOTP); optional: each user's choice.",
+    )
+    access_token_minutes: int = _number(
+        60, 5, 1440, "A sign-in holds this long without being renewed; one taken away, too.", "minutes"
+    )
+    refresh_token_days: int = _number(30, 1, 365, "A user signs in anew after this long.", "days")
+    password_auth: bool = _setting(
+        False,
+        "The page may also send the password itself (USER_PASSWORD_AUTH) where it else proves to know it (SRP); "
+        "for the sandbox, whose emulator checks no proof.",
     )
 
 

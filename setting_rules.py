@@ -189,6 +189,10 @@ def cross_faults(stack: str, sections: Mapping[str, Any], has_token: bool) -> li
             faults += rule(*(sections[name] for name in needs))
     if {"storage"} <= set(sections):
         faults += _storage(stack, sections["storage"])
+    if {"identity"} <= set(sections) and stack == "prod" and sections["identity"].password_auth:
+        faults.append(
+            "sd-app:identity.passwordAuth: true is refused in prod: passwords would travel to be checked; allowed: false"
+        )
     if {"frontend"} <= set(sections) and sections["frontend"].enabled and not has_token:
         faults.append(
             "sd-app:frontend.enabled: true needs the secret sd-app:githubToken; "
@@ -273,6 +277,31 @@ def _domain_rule(backend: Any) -> list[str]:
     return []
 
 
+def _limits_rules(limits: Any) -> list[str]:
+    sides = {"pictureMinSide": limits.picture_min_side, "pictureMaxSide": limits.picture_max_side}
+    faults = [
+        f"sd-app:limits.{name}: {side} is no multiple of 8, as the model's pictures are; allowed: such as {side - side % 8}"
+        for name, side in sides.items()
+        if side % 8
+    ]
+    if limits.picture_min_side >= limits.picture_max_side:
+        faults.append(
+            f"sd-app:limits.pictureMinSide: {limits.picture_min_side} is not below sd-app:limits.pictureMaxSide "
+            f"{limits.picture_max_side}; allowed: less than it"
+        )
+    return faults
+
+
+def _wait_rule(limits: Any, jobs: Any) -> list[str]:
+    kept = jobs.retention_days * 24
+    if limits.wait_hours >= kept:
+        return [
+            f"sd-app:limits.waitHours: {limits.wait_hours} is as long as a queue keeps a job, which would be lost "
+            f"(sd-app:jobs.retentionDays {jobs.retention_days}); allowed: up to {kept - 1}"
+        ]
+    return []
+
+
 def _subdomain_rule(frontend: Any) -> list[str]:
     if frontend.subdomain and not frontend.domain_name:
         return ["sd-app:frontend.subdomain: needs sd-app:frontend.domainName"]
@@ -302,6 +331,8 @@ _CROSS_RULES: tuple[tuple[tuple[str, ...], Callable[..., list[str]]], ...] = (
     (("mlServer",), _ssh_rule("mlServer")),
     (("backend",), _ssh_rule("backend")),
     (("backend",), _domain_rule),
+    (("limits",), _limits_rules),
+    (("limits", "jobs"), _wait_rule),
     (("frontend",), _subdomain_rule),
     (("operations",), _schedule_rules),
 )

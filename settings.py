@@ -21,7 +21,9 @@ from setting_models import (
     AwsSettings,
     BackendSettings,
     FrontendSettings,
+    IdentitySettings,
     JobsSettings,
+    LimitsSettings,
     MlServerSettings,
     NetworkSettings,
     NotebookSettings,
@@ -37,6 +39,8 @@ SECTIONS: dict[str, type[Section]] = {
     "network": NetworkSettings,
     "storage": StorageSettings,
     "jobs": JobsSettings,
+    "limits": LimitsSettings,
+    "identity": IdentitySettings,
     "mlServer": MlServerSettings,
     "backend": BackendSettings,
     "notebook": NotebookSettings,
@@ -50,7 +54,10 @@ GITHUB_TOKEN = "githubToken"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that the stack file says, checked. `github_token` is True when the secret is set, never its text."""
+    """Everything that the stack file says, checked. `github_token` is True when the secret is set, never its text.
+
+    `limits` has a field for each of `contract.LIMITS`.
+    """
 
     stack: str
     aws: AwsSettings
@@ -58,6 +65,8 @@ class Settings:
     network: NetworkSettings
     storage: StorageSettings
     jobs: JobsSettings
+    limits: Section
+    identity: IdentitySettings
     ml_server: MlServerSettings
     backend: BackendSettings
     notebook: NotebookSettings

@@ -19,7 +19,10 @@ CLOUDFRONT_PREFIX_LIST = "com.amazonaws.global.cloudfront.origin-facing"
 
 @dataclass(frozen=True, kw_only=True)
 class BackendArgs:
-    """What the backend needs from the rest of the platform. `github_token` only for a private repository."""
+    """What the backend needs from the rest of the platform. `github_token` only for a private repository.
+
+    limits: one for each of `contract.LIMITS`, by its name.
+    """
 
     stack: str
     settings: BackendSettings
@@ -42,6 +45,11 @@ class BackendArgs:
     dead_letter_queue_arn: pulumi.Input[str]
     table_name: pulumi.Input[str]
     table_arn: pulumi.Input[str]
+    user_pool_id: pulumi.Input[str]
+    user_pool_client_id: pulumi.Input[str]
+    limits: Mapping[str, int]
+    max_attempts: int
+    outputs_retention_days: int
     allowed_origins: Sequence[pulumi.Input[str]]
     log_retention_days: int
     region: str
@@ -167,6 +175,8 @@ def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str
             ],
             [*args.queue_arns.values(), args.dead_letter_queue_arn],
         ),
+        # A transaction asks for the rights of the writes in it and for none of its own
+        # (docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
         allow(
             "OwnGenerations",
             [
@@ -180,9 +190,12 @@ def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str
             [args.table_arn],
         ),
         allow(
-            "GenerationsByOwner",
+            "GenerationsByIndex",
             ["dynamodb:Query"],
-            [pulumi.Output.concat(args.table_arn, "/index/", contract.GENERATIONS_OWNER_INDEX)],
+            [
+                pulumi.Output.concat(args.table_arn, "/index/", index)
+                for index in (contract.GENERATIONS_OWNER_INDEX, contract.GENERATIONS_QUEUE_INDEX)
+            ],
         ),
         *_bucket_rights(args.bucket_arn),
         allow("WakeTheMlServer", ["ec2:StartInstances"], [args.ml_server_instance_arn]),
@@ -236,6 +249,11 @@ def _environment(
         "SKETCH_QUEUE_URL": args.queue_urls["sketch"],
         "DEAD_LETTER_QUEUE_URL": args.dead_letter_queue_url,
         "GENERATIONS_TABLE": args.table_name,
+        "USER_POOL_ID": args.user_pool_id,
+        "USER_POOL_CLIENT_ID": args.user_pool_client_id,
+        "MAX_ATTEMPTS": str(args.max_attempts),
+        "OUTPUTS_RETENTION_DAYS": str(args.outputs_retention_days),
+        **{contract.limit_variable(name): str(value) for name, value in args.limits.items()},
         "ALLOWED_ORIGINS": origins.apply(lambda known: ",".join(known)),
         "BACKEND_URL": args.edge_url,
     }

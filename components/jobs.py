@@ -12,6 +12,10 @@ from setting_models import JobsSettings
 DAY_SECONDS = 86_400
 DEAD_LETTER_RETENTION_DAYS = 14
 """The most SQS allows: time for a person to look."""
+RECEIVES_PER_ATTEMPT = 4
+"""A message received is no attempt: it comes back when a worker ends, when its time of being unseen runs out, when AWS
+delivers it twice. The worker counts attempts in the record and sends the dead letter itself, so SQS's own count is only
+the net below it, wide enough never to take a job that still has attempts left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,7 @@ class JobsArgs:
 class Jobs(pulumi.ComponentResource):
     """A queue for each kind of generation, one queue for the jobs given up on, and the table of generations.
 
-    Encrypted at rest, TLS only. A job that fails `maxReceiveCount` times moves to the dead-letter queue.
+    Encrypted at rest, TLS only. What no worker settles, however often it is received, moves to the dead-letter queue.
     """
 
     queue_urls: Mapping[str, pulumi.Output[str]]
@@ -92,7 +96,10 @@ def _create_queue(
         receive_wait_time_seconds=20,  # long polling: the longest SQS allows, so idle workers cost next to nothing
         sqs_managed_sse_enabled=True,
         redrive_policy=pulumi.Output.json_dumps(
-            {"deadLetterTargetArn": dead.arn, "maxReceiveCount": settings.max_receive_count}
+            {
+                "deadLetterTargetArn": dead.arn,
+                "maxReceiveCount": RECEIVES_PER_ATTEMPT * settings.max_attempts,
+            }
         ),
         opts=opts,
     )

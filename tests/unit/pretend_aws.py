@@ -82,6 +82,11 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
     "aws:s3/bucket:Bucket": {"bucket": "{name}", "id": "{bucket}", "arn": "arn:aws:s3:::{bucket}"},
     "aws:sqs/queue:Queue": {"url": QUEUE_URL, "id": "{url}", "arn": f"arn:aws:sqs:{HERE}:{{name}}"},
     "aws:dynamodb/table:Table": {"id": "{name}", "arn": f"arn:aws:dynamodb:{HERE}:table/{{name}}"},
+    "aws:cognito/userPool:UserPool": {
+        "id": f"{REGION}_{{hex}}",
+        "arn": f"arn:aws:cognito-idp:{HERE}:userpool/{{id}}",
+    },
+    "aws:cognito/userPoolClient:UserPoolClient": {"id": "{hex}"},
     "aws:cloudwatch/logGroup:LogGroup": {"id": "{name}", "arn": f"arn:aws:logs:{HERE}:log-group:{{name}}"},
     "aws:ssm/parameter:Parameter": {"id": "{name}", "arn": f"arn:aws:ssm:{HERE}:parameter{{name}}"},
     "aws:iam/role:Role": {"id": "{name}", "arn": f"arn:aws:iam::{ACCOUNT}:role/{{name}}"},

@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
+import contract
 from components.backend import Backend, BackendArgs, image_parameter
 from setting_models import BackendSettings, RepositorySettings
 from tests.unit.engine import Recording, deploy, environment_of, rights_of
@@ -48,6 +49,11 @@ def backend(token: bool = False, origins: Sequence[str] = (PAGE,), **settings: A
             dead_letter_queue_arn=QUEUES["dead"],
             table_name="generations",
             table_arn=TABLE,
+            user_pool_id="us-east-1_pool",
+            user_pool_client_id="page",
+            limits={name: one.maximum for name, one in contract.LIMITS.items()},
+            max_attempts=5,
+            outputs_retention_days=30,
             allowed_origins=list(origins),
             log_retention_days=7,
             region="us-east-1",
@@ -128,7 +134,7 @@ def test_it_works_its_own_queues_and_no_others() -> None:
 def test_it_works_its_own_table_by_key_and_never_scans() -> None:
     on_table = allowed(backend(), "dynamodb")
     assert "dynamodb:Scan" not in on_table
-    assert on_table.pop("dynamodb:Query") == {TABLE, f"{TABLE}/index/byOwner"}
+    assert on_table.pop("dynamodb:Query") == {TABLE, f"{TABLE}/index/byOwner", f"{TABLE}/index/byQueue"}
     assert all(resources == {TABLE} for resources in on_table.values())
 
 
@@ -174,7 +180,10 @@ def test_its_environment_is_complete() -> None:
         "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
         "GENERATIONS_TABLE": "generations",
         "GITHUB_TOKEN_PARAMETER": "",
+        **{contract.limit_variable(name): str(one.maximum) for name, one in contract.LIMITS.items()},
+        "MAX_ATTEMPTS": "5",
         "ORIGIN_SECRET_PARAMETER": "/sd-app/dev/backend/origin-secret",
+        "OUTPUTS_RETENTION_DAYS": "30",
         "PORT": "3000",
         "REPOSITORY_REF": "v1",
         "REPOSITORY_URL": "https://github.com/studio/sd-app",
@@ -185,7 +194,18 @@ def test_its_environment_is_complete() -> None:
         "SD_APP_STACK": "dev",
         "SKETCH_QUEUE_URL": "https://sqs/sketch",
         "TEXT_QUEUE_URL": "https://sqs/text",
+        "USER_POOL_CLIENT_ID": "page",
+        "USER_POOL_ID": "us-east-1_pool",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("promptCharacters", "LIMIT_PROMPT_CHARACTERS"), ("unfinishedPerUser", "LIMIT_UNFINISHED_PER_USER")],
+)
+def test_a_limit_reaches_the_backend_by_its_variable(name: str, variable: str) -> None:
+    assert contract.limit_variable(name) == variable
+    assert environment_of(backend().only(INSTANCE))[variable] == str(contract.LIMITS[name].maximum)
 
 
 def test_no_page_at_all_leaves_the_list_of_origins_empty() -> None:

@@ -38,6 +38,7 @@ def things(stack: str) -> set[str]:
             f"{arn}/models/x",
             f"{arn}/outputs/x",
             f"{arn}/index/byOwner",
+            f"{arn}/index/byQueue",
             f"{arn}:*",
             f"{arn}:log-stream:x",
         }

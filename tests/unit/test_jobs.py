@@ -24,14 +24,14 @@ def test_each_kind_has_its_queue_and_one_takes_the_dead() -> None:
 
 @pytest.mark.parametrize("kind", ["text", "sketch"])
 def test_a_job_is_unseen_tried_and_kept_as_set(kind: str) -> None:
-    recording = jobs(visibility_timeout_seconds=90, max_receive_count=5, retention_days=2)
+    recording = jobs(visibility_timeout_seconds=90, max_attempts=5, retention_days=2)
     queue = recording.named(f"jobs-{kind}", QUEUE).inputs
     assert queue["visibilityTimeoutSeconds"] == 90
     assert queue["messageRetentionSeconds"] == 2 * DAY
     assert json.loads(queue["redrivePolicy"]) == {
         "deadLetterTargetArn": recording.named("jobs-dead").outputs["arn"],
-        "maxReceiveCount": 5,
-    }
+        "maxReceiveCount": 20,
+    }, "a message received is no attempt: SQS would take a job that has attempts left"
     assert queue["receiveWaitTimeSeconds"] == 20, "idle workers would be billed for empty answers"
 
 
@@ -64,15 +64,19 @@ def test_every_queue_is_encrypted_and_tls_only() -> None:
         assert statement["Resource"] == queue.outputs["arn"]
 
 
-def test_the_table_finds_a_generation_by_id_and_a_designer_s_own_by_time() -> None:
+def test_the_table_finds_a_generation_by_id_a_designer_s_own_and_what_waits_by_time() -> None:
     table = jobs().only("aws:dynamodb/table:Table").inputs
     assert (table["hashKey"], table["billingMode"]) == ("id", "PAY_PER_REQUEST")
-    [index] = table["globalSecondaryIndexes"]
-    assert (index["name"], index["hashKey"], index["rangeKey"]) == ("byOwner", "owner", "createdAt")
-    assert index["projectionType"] == "ALL"
+    indexes = table["globalSecondaryIndexes"]
+    assert [(one["name"], one["hashKey"], one["rangeKey"]) for one in indexes] == [
+        ("byOwner", "owner", "createdAt"),
+        ("byQueue", "queue", "createdAt"),
+    ]
+    assert {one["projectionType"] for one in indexes} == {"ALL"}
     assert {one["name"]: one["type"] for one in table["attributes"]} == {
         "id": "S",
         "owner": "S",
+        "queue": "S",
         "createdAt": "S",
     }, "DynamoDB refuses attributes that no key uses, and keys without attribute"
     assert table["ttl"] == {"attributeName": "expiresAt", "enabled": True}

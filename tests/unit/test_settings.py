@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import contract
 import setting_rules as rules
 import settings
 
@@ -149,7 +150,57 @@ BAD: list[tuple[str, Any, str]] = [
         "sd-app:storage.protectData: false is refused in prod; allowed: true",
     ),
     ("jobs.visibilityTimeoutSeconds", 5, "allowed: 30 to 43200 seconds"),
-    ("jobs.maxReceiveCount", 11, "allowed: 1 to 10 attempts"),
+    ("jobs.maxAttempts", 11, "allowed: 1 to 10 attempts"),
+    (
+        "jobs.maxReceiveCount",
+        3,
+        "sd-app:jobs.maxReceiveCount: nobody reads this setting",
+    ),
+    ("limits.promptCharacters", 0, "allowed: 1 to 4000 characters"),
+    ("limits.promptCharacters", 4001, "allowed: 1 to 4000 characters"),
+    (
+        "limits.promptCharacter",
+        100,
+        "nobody reads this setting; did you mean promptCharacters?",
+    ),
+    (
+        "limits.maxSteps",
+        "60",
+        'sd-app:limits.maxSteps: "60" is not right: input should be a valid integer',
+    ),
+    (
+        "limits.pictureMinSide",
+        100,
+        "sd-app:limits.pictureMinSide: 100 is no multiple of 8, as the model's pictures are; allowed: such as 96",
+    ),
+    (
+        "limits.pictureMaxSide",
+        1001,
+        "sd-app:limits.pictureMaxSide: 1001 is no multiple of 8",
+    ),
+    (
+        "limits.pictureMinSide",
+        1024,
+        "sd-app:limits.pictureMinSide: 1024 is not below sd-app:limits.pictureMaxSide 1024",
+    ),
+    (
+        "limits.waitHours",
+        96,
+        "sd-app:limits.waitHours: 96 is as long as a queue keeps a job, which would be lost (sd-app:jobs.retentionDays 4); "
+        "allowed: up to 95",
+    ),
+    (
+        "identity.mfa",
+        False,
+        "sd-app:identity.mfa: false is not one of the values known here; allowed: none, optional or required",
+    ),
+    ("identity.accessTokenMinutes", 4, "allowed: 5 to 1440 minutes"),
+    ("identity.refreshTokenDays", 366, "allowed: 1 to 365 days"),
+    (
+        "identity.passwordAuth",
+        True,
+        "sd-app:identity.passwordAuth: true is refused in prod",
+    ),
     (
         "mlServer.instanceType",
         "g5.tiny",
@@ -303,6 +354,20 @@ def test_a_bad_setting_is_refused_by_name(path: str, value: Any, words: str) -> 
 
 def test_the_table_of_bad_settings_is_long_enough() -> None:
     assert len(BAD) >= 40
+
+
+def test_every_limit_is_a_setting_with_the_contract_s_default() -> None:
+    limits = settings.parse("prod", as_engine(good()), set()).limits
+    assert limits.model_dump(by_alias=True) == {name: one.default for name, one in contract.LIMITS.items()}
+
+
+@pytest.mark.parametrize("name", list(contract.LIMITS))
+def test_both_bounds_of_a_limit_are_allowed(name: str) -> None:
+    field = next(f for f in settings.LimitsSettings.model_fields.values() if f.alias == name)
+    one = contract.LIMITS[name]
+    assert settings.span_of(field) == f"{one.minimum} to {one.maximum} {one.unit}"
+    for value in (one.minimum, one.maximum):
+        settings.LimitsSettings.model_validate({name: value})
 
 
 def test_what_the_bad_settings_are_made_from_is_good() -> None:

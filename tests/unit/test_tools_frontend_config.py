@@ -9,7 +9,13 @@ import pytest
 from tools import frontend_config
 
 SCHEMA: dict[str, Any] = json.loads(frontend_config.SCHEMA.read_text())
-GOOD = {"stack": "dev", "region": "us-east-1", "backendUrl": "https://d111abc.cloudfront.net"}
+GOOD = {
+    "stack": "dev",
+    "region": "us-east-1",
+    "backendUrl": "https://d111abc.cloudfront.net",
+    "userPoolId": "us-east-1_AbCdEf123",
+    "userPoolClientId": "1h57kf5cpq17m0eml12EXAMPLE",
+}
 
 
 def without(key: str) -> dict[str, str]:
@@ -38,6 +44,9 @@ def test_a_right_config_has_no_fault(change: dict[str, str]):
         (without("backendUrl"), "frontendConfig.backendUrl: missing"),
         (without("stack"), "frontendConfig.stack: missing"),
         (without("region"), "frontendConfig.region: missing"),
+        (without("userPoolId"), "frontendConfig.userPoolId: missing"),
+        (without("userPoolClientId"), "frontendConfig.userPoolClientId: missing"),
+        ({**GOOD, "userPoolId": "AbCdEf123"}, 'frontendConfig.userPoolId: "AbCdEf123" has not the form'),
         ({**GOOD, "backendURL": "x"}, "frontendConfig.backendURL: the page doesn't know this key"),
         ({**GOOD, "backendUrl": ""}, 'frontendConfig.backendUrl: "" has not the form needed'),
         (
@@ -73,6 +82,8 @@ def test_every_fault_is_told_at_once():
         "frontendConfig.colour",
         "frontendConfig.region",
         "frontendConfig.stack",
+        "frontendConfig.userPoolClientId",
+        "frontendConfig.userPoolId",
     ]
 
 
