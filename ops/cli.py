@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import cli_users, machines, models, status, wait
+from ops import cli_jobs, cli_users, machines, models, status, wait
 from ops.errors import NO_ANSWER, AwsError, OpsError, explain
 from ops.model_files import FOLDERS, FORMATS
 from ops.stack import LOCAL, Stack, connect, unreachable
@@ -27,6 +27,7 @@ examples:
   python -m ops models verify                      read everything back and compare
   python -m ops --stack dev start ml-server
   python -m ops --stack dev users add ann@example.com
+  python -m ops jobs list
 
 exit status: 0 all is well; 1 something is broken, refused or failed; 2 wrong usage, or
 the stack could not be asked; 130 after Ctrl-C.
@@ -93,6 +94,8 @@ def _dispatch(args: argparse.Namespace, stack: Stack, json: bool) -> int:
             return models.show(stack, json=json)
         case "models", _:
             return models.verify(stack, json=json)
+        case "jobs", _:
+            return cli_jobs.run(args, stack, json)
         case "users", _:
             return cli_users.run(args, stack, json)
         case "wait", _:
@@ -125,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_models(commands, common)
     cli_users.add_parser(commands, common)
+    cli_jobs.add_parser(commands, common)
     _add_machines(commands, common)
     return parser
 
