@@ -33,6 +33,11 @@ TRIES = 5
 ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Record = dict[str, Any]
 
+NAMES = {"#state": "state", "#owner": "owner", "#kind": "kind", "#error": "error"}
+"""Attributes that DynamoDB has its own use of the word for, or that conditions need."""
+SHOWN = "id, #owner, #kind, #state, createdAt, updatedAt, attempts, workerName, #error"
+"""What a `Job` is made of: requests and recipes stay where they are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -110,7 +115,8 @@ def unfinished(stack: Stack, table: str, kinds: Sequence[str]) -> list[Job]:
                 TableName=table,
                 IndexName=contract.GENERATIONS_QUEUE_INDEX,
                 KeyConditionExpression="#queue = :kind",
-                ExpressionAttributeNames={"#queue": "queue"},
+                ProjectionExpression=SHOWN,
+                ExpressionAttributeNames={**NAMES, "#queue": "queue"},
                 ExpressionAttributeValues={":kind": {"S": kind}},
             )
         )
@@ -121,17 +127,16 @@ def unfinished(stack: Stack, table: str, kinds: Sequence[str]) -> list[Job]:
 def scan(stack: Stack, table: str, states: Sequence[str], since: datetime | None) -> list[Job]:
     """Generations in these states that were made since then, newest first. Reads the whole table: no index has states."""
     values = {f":s{at}": {"S": state} for at, state in enumerate(states)}
-    names = {"#state": "state", "#kind": "kind", "#owner": "owner"}
     # Other records have no kind: a user's count, a sketch, what is known of the GPU.
     condition = f"attribute_exists(#kind) AND attribute_exists(#owner) AND #state IN ({', '.join(values)})"
     if since is not None:
-        names["#created"] = "createdAt"
         values[":since"] = {"S": _iso(since)}
-        condition += " AND #created >= :since"
+        condition += " AND createdAt >= :since"
     arguments = {
         "TableName": table,
         "FilterExpression": condition,
-        "ExpressionAttributeNames": names,
+        "ProjectionExpression": SHOWN,
+        "ExpressionAttributeNames": NAMES,
         "ExpressionAttributeValues": values,
         "TotalSegments": SEGMENTS,
     }
@@ -159,7 +164,12 @@ def states(stack: Stack, table: str, ids: Iterable[str]) -> dict[str, Job]:
     found: dict[str, Job] = {}
     for at in range(0, len(wanted), 100):  # as many as DynamoDB gives at once
         ask: Any = {
-            table: {"Keys": [{"id": {"S": id}} for id in wanted[at : at + 100]], "ConsistentRead": True}
+            table: {
+                "Keys": [{"id": {"S": id}} for id in wanted[at : at + 100]],
+                "ConsistentRead": True,
+                "ProjectionExpression": SHOWN,
+                "ExpressionAttributeNames": NAMES,
+            }
         }
         while ask:
             answer = client.batch_get_item(RequestItems=ask)

@@ -1,93 +1,21 @@
 """The parts of a stack and how each is asked how it is."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote
 
 import contract
 from ops.boot import read_boot
-from ops.errors import AwsError, code, explain, is_gone
+from ops.errors import AwsError, explain
+from ops.part import Ask, Health, Outputs, Part, Reader, last, without_scheme
 from ops.show import counted, size
 from ops.stack import Stack
+from ops.work_parts import WORK_READERS
 
-Health = Literal["ok", "resting", "changing", "left out", "broken", "unread"]
-"""resting: stopped on purpose; left out: a setting or the emulator has none; unread: we could not ask."""
-TROUBLE: tuple[Health, ...] = ("broken", "unread")
-
-Outputs = Mapping[str, Any]
 COUNTED_FILES = 5_000
 """Objects counted under a prefix: more would make `status` slow."""
 CLOUDFRONT_REGION = "us-east-1"
 """CloudFront's alarms are there, whatever the stack's Region."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part's state in words, whether that is well, its address, since when, and what is to be said about it.
-
-    `shown` is a shorter address for the table.
-    """
-
-    part: str
-    state: str
-    health: Health
-    address: str = ""
-    since: datetime | None = None
-    note: str = ""
-    shown: str = ""
-
-
-Ask = Callable[[Stack, Outputs, str, Any], list[Part]]
-"""Stack, outputs, name of the part, value of its output -> what to show. May raise AwsError."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """How a part is read: its name, the output that says which resource it is, and who asks.
-
-    `key` picks one value of an output that has several; `left_out` is the part's key in the output `leftOut`;
-    `address` is the output that tells where the part is, also when it can't be asked.
-    """
-
-    part: str
-    output: str
-    ask: Ask
-    key: str = ""
-    left_out: str = ""
-    address: str = ""
-    emulators_lack_it: bool = False
-
-    def read(self, stack: Stack, outputs: Outputs) -> list[Part]:
-        """The part as it is now; never raises for AWS's errors."""
-        value = outputs.get(self.output)
-        if self.key and isinstance(value, Mapping):
-            value = cast(Mapping[str, Any], value).get(self.key)
-        if not value:
-            return [self._without(stack, outputs)]
-        try:
-            return self.ask(stack, outputs, self.part, value)
-        except AwsError as error:
-            return [self._unread(stack, error, str(outputs.get(self.address) or value))]
-
-    def _without(self, stack: Stack, outputs: Outputs) -> Part:
-        reasons: Mapping[str, str] = outputs.get("leftOut") or {}
-        if reason := reasons.get(self.left_out):
-            return Part(part=self.part, state="left out", health="left out", note=reason)
-        note = f"the stack's outputs have no {self.output}; run `make up STACK={stack.name}`"
-        return Part(part=self.part, state="missing", health="broken", note=note)
-
-    def _unread(self, stack: Stack, error: Exception, address: str) -> Part:
-        state, health, note = "can't be read", "unread", explain(error)
-        if is_gone(error):
-            state, health = "gone", "broken"
-            note = f"deleted outside of Pulumi? Run `pulumi refresh`, then `make up STACK={stack.name}`"
-        elif self.emulators_lack_it and stack.endpoint and code(error) in ("500", "501"):
-            state, health, note = "not emulated", "left out", "the emulator has no such service"
-        shown = _without_scheme(address)
-        return Part(part=self.part, state=state, health=health, address=address, shown=shown, note=note)
-
 
 MACHINE_HEALTH: Mapping[str, Health] = {
     "running": "ok",
@@ -147,7 +75,7 @@ def _edge(stack: Stack, outputs: Outputs, part: str, distribution_id: Any) -> li
             state=state,
             health="broken" if not enabled else "ok" if state == "deployed" else "changing",
             address=str(outputs.get("backendUrl") or found["DomainName"]),
-            shown=_without_scheme(str(outputs.get("backendUrl") or found["DomainName"])),
+            shown=without_scheme(str(outputs.get("backendUrl") or found["DomainName"])),
             since=found.get("LastModifiedTime"),
         )
     ]
@@ -179,59 +107,6 @@ def _prefix(stack: Stack, bucket: str, prefix: str) -> Part:
         shown=" ",
         note=f"only the first {counted(count, 'file')} counted" if more else "",
     )
-
-
-def _queue(stack: Stack, url: str) -> tuple[int, int]:
-    """Messages that wait (also those held back for a while), and those being worked on."""
-    wanted = (
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesDelayed",
-        "ApproximateNumberOfMessagesNotVisible",
-    )
-    answer = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(wanted))
-    waiting, delayed, busy = (int(answer["Attributes"].get(name, 0)) for name in wanted)
-    return waiting + delayed, busy
-
-
-def _work_queue(stack: Stack, outputs: Outputs, part: str, url: Any) -> list[Part]:
-    waiting, busy = _queue(stack, url)
-    state = "empty" if not waiting and not busy else f"{waiting} waiting, {busy} in work"
-    return [Part(part=part, state=state, health="ok", address=url, shown=_last(url))]
-
-
-def _dead_letters(stack: Stack, outputs: Outputs, part: str, url: Any) -> list[Part]:
-    waiting, busy = _queue(stack, url)
-    dead = waiting + busy
-    return [
-        Part(
-            part=part,
-            state=f"{counted(dead, 'job')} given up" if dead else "empty",
-            health="broken" if dead else "ok",
-            address=url,
-            shown=_last(url),
-            note=f"why they failed is in the log {contract.log_group(stack.name, contract.BACKEND)}"
-            if dead
-            else "",
-        )
-    ]
-
-
-TABLE_HEALTH: Mapping[str, Health] = {"ACTIVE": "ok", "CREATING": "changing", "UPDATING": "changing"}
-
-
-def _table(stack: Stack, outputs: Outputs, part: str, name: Any) -> list[Part]:
-    found = stack.client("dynamodb").describe_table(TableName=name)["Table"]
-    # DynamoDB counts its items every six hours only.
-    items = f"~{counted(found.get('ItemCount', 0), 'item')}"
-    return [
-        Part(
-            part=part,
-            state=f"{found['TableStatus'].lower()}, {items}",
-            health=TABLE_HEALTH.get(found["TableStatus"], "broken"),
-            address=name,
-            since=found.get("CreationDateTime"),
-        )
-    ]
 
 
 NOTEBOOK_HEALTH: Mapping[str, Health] = {
@@ -283,7 +158,7 @@ def _frontend(stack: Stack, outputs: Outputs, part: str, app_id: Any) -> list[Pa
                 state="not built yet",
                 health="changing",
                 address=url,
-                shown=_without_scheme(url),
+                shown=without_scheme(url),
                 note=note,
             )
         ]
@@ -293,14 +168,14 @@ def _frontend(stack: Stack, outputs: Outputs, part: str, app_id: Any) -> list[Pa
             state=f"build {status.lower()}",
             health=BUILD_HEALTH.get(status, "broken"),
             address=url,
-            shown=_without_scheme(url),
+            shown=without_scheme(url),
             since=built.get("lastDeployTime"),
         )
     ]
 
 
 def _dashboard(stack: Stack, outputs: Outputs, part: str, url: Any) -> list[Part]:
-    name = unquote(_last(str(url)).rpartition("name=")[2])
+    name = unquote(last(str(url)).rpartition("name=")[2])
     stack.client("cloudwatch").get_dashboard(DashboardName=name)
     return [Part(part=part, state="there", health="ok", address=url, shown=name)]
 
@@ -333,14 +208,6 @@ def _alarm(alarm: Mapping[str, Any]) -> Part:
     )
 
 
-def _without_scheme(url: str) -> str:
-    return url.removeprefix("https://")
-
-
-def _last(url: str) -> str:
-    return url.rpartition("/")[2]
-
-
 READERS = (
     Reader(
         part="ML server",
@@ -350,9 +217,7 @@ READERS = (
     Reader(part="backend", output="backendInstanceId", ask=_machine(contract.BACKEND, "backendPublicIp")),
     Reader(part="edge", output="distributionId", ask=_edge, address="backendUrl"),
     Reader(part="bucket", output="bucketName", ask=_bucket),
-    *(Reader(part=f"queue {kind}", output="queueUrls", key=kind, ask=_work_queue) for kind in contract.KINDS),
-    Reader(part="dead letters", output="deadLetterQueueUrl", ask=_dead_letters),
-    Reader(part="table", output="generationsTable", ask=_table),
+    *WORK_READERS,
     Reader(part="notebook", output="notebookName", ask=_notebook, left_out="notebook"),
     Reader(
         part="frontend",

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from rich.text import Text
 
 from ops.errors import BAD
-from ops.parts import READERS, TROUBLE, Health, Part
+from ops.part import TROUBLE, Health, Part
+from ops.parts import READERS
 from ops.show import age, as_json, console, counted, table
 from ops.stack import Stack
 

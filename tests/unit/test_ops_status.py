@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 import contract
 from ops import cli
+from tests.unit.job_ground import Ground, make_queues, make_table
 from tests.unit.ops_cloud import BUCKET, REGION, STACK, Cloud, cloud_for_ops
 
 PREFIX = contract.prefix(STACK)
@@ -27,17 +29,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 @pytest.fixture
 def outputs(cloud: Cloud) -> dict[str, Any]:
     """A stack that is whole, of the resources that `status` asks for."""
-    sqs, table = cloud.client("sqs"), f"{PREFIX}-jobs-generations"
-    queue = {
-        role: sqs.create_queue(QueueName=f"{PREFIX}-jobs-{role}")["QueueUrl"]
-        for role in ("text", "sketch", "dead")
-    }
-    cloud.client("dynamodb").create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-    )
+    queue, table = make_queues(cloud), make_table(cloud)
+    pool = cloud.client("cognito-idp").create_user_pool(PoolName="identity")["UserPool"]["Id"]
+    cloud.client("cognito-idp").admin_create_user(UserPoolId=pool, Username="ann@example.com")
     cloud.client("cloudwatch").put_dashboard(DashboardName=f"{PREFIX}-operations", DashboardBody="{}")
     make_alarm(cloud, f"{PREFIX}-operations-text-queue-age")
     cloud.make_bucket()
@@ -56,6 +50,7 @@ def outputs(cloud: Cloud) -> dict[str, Any]:
         "queueUrls": {kind: queue[kind] for kind in contract.KINDS},
         "deadLetterQueueUrl": queue["dead"],
         "generationsTable": table,
+        "userPoolId": pool,
         "notebookName": make_notebook(cloud),
         "amplifyAppId": None,
         "frontendUrl": None,
@@ -147,10 +142,12 @@ def test_a_whole_stack(cloud: Cloud, outputs: dict[str, Any], capsys: pytest.Cap
         "loras/": "3 files, 3.0 kB",
         "datasets/": "empty",
         "outputs/": "empty",
+        "identity": "1 user, no MFA",
         "queue text": "2 waiting, 2 in work",
         "queue sketch": "empty",
         "dead letters": "empty",
         "table": "active, ~0 items",
+        "jobs": "none unfinished",
         "notebook": "InService",
         "frontend": "left out",
         "dashboard": "there",
@@ -190,7 +187,7 @@ def test_missing_parts_are_broken_and_the_rest_still_shows(
     code, parts = status(capsys)
     assert code == 1
     gone = {name for name, part in parts.items() if part["state"] == "gone"}
-    assert gone == {"queue sketch", "table", "bucket", "dashboard", "notebook", "edge", "backend"}
+    assert gone == {"queue sketch", "table", "jobs", "bucket", "dashboard", "notebook", "edge", "backend"}
     assert parts["ML server"]["state"] == "terminated"
     assert parts["ML server"]["health"] == "broken"
     assert parts["queue text"]["health"] == "ok"
@@ -240,6 +237,39 @@ def test_dead_letters_are_trouble(
     code, parts = status(capsys)
     assert code == 1
     assert parts["dead letters"]["state"] == "1 job given up"
+    assert f"python -m ops --stack {STACK} jobs list" in parts["dead letters"]["note"]
+
+
+def test_jobs_are_counted_by_state_with_the_age_of_the_oldest(
+    cloud: Cloud, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ground = Ground(cloud=cloud, queues={})
+    ground.put("queued", hours=5)
+    ground.put("queued", kind="sketch")
+    ground.put("running")
+    ground.put("succeeded", hours=9)
+    code, parts = status(capsys)
+    assert code == 0
+    assert parts["jobs"]["state"] == "2 queued, 1 running"
+    waited = datetime.now(UTC) - datetime.fromisoformat(parts["jobs"]["since"])
+    assert 4.9 < waited.total_seconds() / 3600 < 5.1
+
+
+@pytest.mark.parametrize(("mfa", "words"), [("OPTIONAL", "MFA optional"), ("ON", "MFA required")])
+def test_identity_tells_who_is_in_and_how(
+    cloud: Cloud, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str], mfa: str, words: str
+) -> None:
+    client, pool = cloud.client("cognito-idp"), outputs["userPoolId"]
+    client.set_user_pool_mfa_config(
+        UserPoolId=pool, MfaConfiguration=mfa, SoftwareTokenMfaConfiguration={"Enabled": True}
+    )
+    client.admin_delete_user(UserPoolId=pool, Username="ann@example.com")
+    _, parts = status(capsys)
+    assert parts["identity"]["state"] == f"0 users, {words}"
+    assert "users add EMAIL" in parts["identity"]["note"]
+    client.delete_user_pool(UserPoolId=pool)
+    code, parts = status(capsys)
+    assert (code, parts["identity"]["state"]) == (1, "gone")
 
 
 def test_alarms_that_ring_are_told_also_those_of_cloudfront_but_not_another_stacks(
