@@ -1,0 +1,137 @@
+/** Builds the server: border checks, errors, routes. Listens to nothing; index.js does, and tests use inject. */
+import cors from '@fastify/cors'
+import swagger from '@fastify/swagger'
+import Fastify from 'fastify'
+import { authenticator } from './auth.js'
+import { contract } from './contract.js'
+import { allowedBy, fieldErrors, Problem, problemBody } from './problems.js'
+import { generationRoutes } from './routes/generations.js'
+import { pictureRoutes, wrongType } from './routes/pictures.js'
+import { serviceRoutes } from './routes/service.js'
+import * as schemas from './schemas.js'
+import { equal } from './signing.js'
+
+const KEEP_ALIVE_MS = 75_000
+// Longer than CloudFront holds idle connections (60 s): whoever closes first loses requests.
+const PROBLEM_JSON = 'application/problem+json; charset=utf-8'
+
+/**
+ * @param {{config: object, services: object, verifier: object, logger?: object | false}} parts
+ *   services: what services.js makes
+ */
+export async function buildApp({ config, services, verifier, logger = false }) {
+  const app = Fastify({
+    ...(logger ? { loggerInstance: logger } : { logger: false }),
+    bodyLimit: config.limits.bodyKibibytes * 1024,
+    requestTimeout: config.limits.requestSeconds * 1000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // No forced close: what is being answered is answered.
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 100, ignoreTrailingSlash: false },
+    ajv: { customOptions: { coerceTypes: false, allErrors: false, removeAdditional: false, useDefaults: false } },
+    schemaErrorFormatter: (errors, where) => Object.assign(new Error(where), { where }),
+  })
+  app.decorateRequest('user', null)
+  app.addHook('onRequest', async (request) => {
+    if (!equal(config.originSecret, request.headers[contract.originSecretHeader.toLowerCase()])) {
+      throw new Problem(403, 'This address is not for you: use the one of the API.')
+    }
+  })
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler((request, reply) =>
+    answer(reply, 404, `There is no ${request.method} ${request.url.split('?')[0].slice(0, 200)}.`),
+  )
+  await app.register(cors, {
+    origin: config.allowedOrigins,
+    methods: ['GET', 'POST', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'If-None-Match'],
+    exposedHeaders: ['Location', 'Retry-After', 'ETag', 'Idempotent-Replayed'],
+    maxAge: 7200,
+  })
+  await app.register(swagger, { openapi: openApi(config), refResolver: { buildLocalReference: ({ $id }) => $id } })
+  for (const schema of [schemas.problem, schemas.accepted, schemas.generation]) app.addSchema(schema)
+  const parts = { config, authenticate: authenticator(verifier), ...services }
+  generationRoutes(app, parts)
+  // Its own scope: pictures as bodies are taken there alone.
+  await app.register(async (scope) => pictureRoutes(scope, parts))
+  serviceRoutes(app, parts)
+  app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  app.addHook('preClose', async () => services.events.close())
+  await app.ready()
+  return app
+}
+
+function openApi(config) {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'sd-app',
+      version: '1.0.0',
+      description: 'Pictures of rooms, from words or from a drawing. Errors are application/problem+json.',
+    },
+    servers: [{ url: config.backendUrl }],
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: "Access token of the stack's user pool." },
+        signature: { type: 'apiKey', in: 'query', name: 'signature', description: 'In the addresses that the API gives.' },
+      },
+    },
+    security: [{ bearer: [] }],
+  }
+}
+
+function answerError(error, request, reply) {
+  if (error instanceof Problem) {
+    return answer(reply.headers(error.headers), error.statusCode, error.message, error.errors)
+  }
+  if (error.validation) return invalid(error, request, reply)
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE': {
+      const most = request.routeOptions.bodyLimit
+      return answer(reply, 413, 'The body is too large.', [
+        { field: 'body', message: 'is too large', allowed: `up to ${most} bytes` },
+      ])
+    }
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      if (request.url.startsWith('/api/sketches')) return answerError(wrongType(), request, reply)
+      return answer(reply, 415, 'The body must be JSON.', [
+        { field: 'Content-Type', message: 'is not taken here', allowed: 'application/json' },
+      ])
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+      return answer(reply, 400, 'The body is not JSON.', [{ field: 'body', message: 'is not JSON', allowed: 'a JSON object' }])
+    default:
+  }
+  if (error.statusCode >= 400 && error.statusCode < 500) {
+    return answer(reply, error.statusCode, error instanceof SyntaxError ? 'The body is not JSON.' : error.message)
+  }
+  request.log.error({ err: error }, 'a request failed')
+  if (isAwsTrouble(error)) {
+    return answer(reply.header('Retry-After', '5'), 503, 'The service has trouble just now. Try again in a moment.')
+  }
+  return answer(reply, 500, 'This was not your fault. Try again; if it happens again, tell whoever runs the service.')
+}
+
+function invalid(error, request, reply) {
+  const where = error.validationContext
+  const schema = request.routeOptions.schema?.[where]
+  const errors = fieldErrors(error.validation, schema)
+  if (where === 'params' && errors[0].field === 'id') {
+    // An id that can't be one is as little there as any other that isn't.
+    return answer(reply, 404, 'There is nothing with this id: ids are UUIDs.', [
+      { field: 'id', message: 'is no id', allowed: allowedBy({ type: 'string', format: 'uuid' }) },
+    ])
+  }
+  if (where === 'params') return answer(reply, 404, 'There is no such picture.', errors)
+  const [{ field, message }] = errors
+  return answer(reply, 400, `${field} ${message}.`, errors)
+}
+
+/** AWS throttles, fails or is out of reach, after the SDK's own attempts. */
+function isAwsTrouble(error) {
+  return Boolean(error.$fault || error.$metadata || error.code === 'ECONNREFUSED' || error.name === 'TimeoutError')
+}
+
+function answer(reply, status, detail, errors = []) {
+  return reply.code(status).type(PROBLEM_JSON).serializer(JSON.stringify).send(problemBody(status, detail, errors))
+}

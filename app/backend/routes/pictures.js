@@ -1,0 +1,140 @@
+/** Pictures and drawings. Seen by their owner: with a bearer token, or at the signed address that the API gave. */
+import { randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { notFound, Problem } from '../problems.js'
+import * as schemas from '../schemas.js'
+import { readDrawing, TYPES } from '../services/drawings.js'
+import { linesKey, pictureKey, sketchKey, thumbnailKey } from '../services/pictures.js'
+import { isSigned, signedPath } from '../signing.js'
+
+const DECODERS = 2
+// Drawings decoded at once: each may take some hundred MB for a moment.
+const IMMUTABLE = 'private, max-age=86400, immutable'
+
+/** @param {import('fastify').FastifyInstance} app */
+export function pictureRoutes(app, { config, authenticate, generations, pictures }) {
+  const limits = config.limits
+  const gate = gateOf(DECODERS)
+  const maxBytes = limits.sketchMebibytes * 1024 * 1024
+  app.addContentTypeParser(Object.values(TYPES), { parseAs: 'buffer', bodyLimit: maxBytes }, (_, body, done) =>
+    done(null, body),
+  )
+
+  app.post('/api/sketches', {
+    onRequest: authenticate,
+    bodyLimit: maxBytes,
+    schema: {
+      summary: 'Upload a drawing: the picture itself is the body',
+      consumes: Object.values(TYPES),
+      body: { content: Object.fromEntries(Object.values(TYPES).map((type) => [type, { schema: {} }])) },
+      response: { 201: schemas.sketch, ...schemas.problems },
+    },
+    handler: async (request, reply) => {
+      if (!Buffer.isBuffer(request.body)) throw wrongType()
+      if (request.body.length === 0) throw new Problem(400, 'The body is empty.', [{ field: 'body', message: 'is empty' }])
+      const drawing = await gate(() => readDrawing(request.body, limits))
+      const id = randomUUID()
+      await Promise.all([
+        pictures.put(sketchKey(id), drawing.picture, TYPES.png),
+        pictures.put(linesKey(id), drawing.lines, TYPES.png),
+      ])
+      const { width, height } = drawing
+      const at = new Date()
+      await generations.setNote(`sketch#${id}`, {
+        owner: request.user.id,
+        createdAt: at.toISOString(),
+        width,
+        height,
+        sha256: createHash('sha256').update(drawing.picture).digest('hex'),
+        key: sketchKey(id),
+        linesKey: linesKey(id),
+        expiresAt: Math.floor(at.getTime() / 1000) + config.retentionDays * 86_400,
+      })
+      reply.code(201)
+      return { id, width, height, url: signedPath(config.imageKey, `/api/sketches/${id}`) }
+    },
+  })
+
+  /** Whoever has the signed address was given it as the owner; anyone else must be the owner. */
+  const seen = (item, what) => async (request, reply) => {
+    const path = request.url.split('?')[0]
+    if (request.query.signature !== undefined) {
+      if (isSigned(config.imageKey, path, request.query)) return
+      throw new Problem(403, 'This address is not valid any more: load the generation again for a new one.')
+    }
+    await authenticate(request, reply)
+    const found = await generations.get(item(request))
+    if (found?.owner !== request.user.id) throw notFound(what)
+  }
+
+  async function send(request, reply, key, what) {
+    const found = await pictures.open(key)
+    if (!found) throw notFound(what)
+    reply.headers({
+      'Cache-Control': IMMUTABLE,
+      ETag: found.etag,
+      'Referrer-Policy': 'no-referrer',
+      'Cross-Origin-Resource-Policy': 'cross-origin',
+      'Content-Disposition': 'inline',
+      'X-Content-Type-Options': 'nosniff',
+    })
+    if (request.headers['if-none-match'] === found.etag) {
+      found.body.destroy()
+      return reply.code(304).send()
+    }
+    reply.headers({ 'Content-Type': found.type, 'Content-Length': found.length })
+    return reply.send(found.body)
+  }
+
+  const picture = (what) => ({
+    params: {
+      type: 'object',
+      properties: { id: schemas.idParams.properties.id, n: { type: 'string', pattern: '^[0-3]$' } },
+    },
+    querystring: {
+      type: 'object',
+      properties: { expires: { type: 'string' }, signature: { type: 'string' } },
+    },
+    security: [{ bearer: [] }, { signature: [] }],
+    summary: what,
+    response: schemas.problems,
+  })
+
+  app.get('/api/images/:id/:n', {
+    schema: picture('A picture, as PNG'),
+    onRequest: seen(({ params }) => params.id, 'picture'),
+    handler: ({ params, ...rest }, reply) => send(rest, reply, pictureKey(params.id, params.n), 'picture'),
+  })
+  app.get('/api/images/:id/:n/thumbnail', {
+    schema: picture('A small WebP of a picture'),
+    onRequest: seen(({ params }) => params.id, 'picture'),
+    handler: ({ params, ...rest }, reply) => send(rest, reply, thumbnailKey(params.id, params.n), 'picture'),
+  })
+  app.get('/api/sketches/:id', {
+    schema: { ...picture('A drawing, as it was taken'), params: schemas.idParams },
+    onRequest: seen(({ params }) => `sketch#${params.id}`, 'drawing'),
+    handler: ({ params, ...rest }, reply) => send(rest, reply, sketchKey(params.id), 'drawing'),
+  })
+}
+
+export function wrongType() {
+  return new Problem(415, 'The body must be a picture, with its Content-Type.', [
+    { field: 'Content-Type', message: 'is not taken here', allowed: Object.values(TYPES).join(', ') },
+  ])
+}
+
+/** Runs at most `width` tasks at once; the others wait in order. */
+function gateOf(width) {
+  let running = 0
+  const waiting = []
+  return async (task) => {
+    if (running >= width) await new Promise((resolve) => waiting.push(resolve))
+    running++
+    try {
+      return await task()
+    } finally {
+      running--
+      waiting.shift()?.()
+    }
+  }
+}
