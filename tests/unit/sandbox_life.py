@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import Request, urlopen
 
 from moto.server import ThreadedMotoServer
 
@@ -41,6 +42,9 @@ def moto_server(folder: Path) -> Generator[Aws]:
     server.start()
     try:
         host, port = server.get_host_and_port()
+        # moto's state is the process's: what another test's server was told is still there.
+        with urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")) as answer:
+            answer.read()
         yield Aws(
             endpoint=f"http://{host}:{port}",
             region="us-east-1",
