@@ -26,15 +26,16 @@ async function main() {
     })
   }
   log.info({ worker: config.workerName }, 'started')
-  await Promise.all([...workers.map((worker) => worker.run()), sweeping(parts, config, stopping.signal)])
+  await Promise.all([...workers.map((worker) => worker.run()), sweeping(workers, parts, config, stopping.signal)])
   process.exit(0)
 }
 
-async function sweeping(parts, config, signal) {
+async function sweeping(workers, parts, config, signal) {
   const waitMs = config.limits.waitHours * 3_600_000
   while (!signal.aborted) {
-    for (const kind of KINDS) {
-      await sweep(kind, { ...parts, waitMs }).catch((error) => parts.log.error({ err: error, kind }, 'the sweep failed'))
+    for (const worker of workers) {
+      const { kind } = worker
+      await sweep(kind, { ...parts, waitMs, isEmpty: () => worker.isQueueEmpty }).catch((error) => parts.log.error({ err: error, kind }, 'the sweep failed'))
     }
     await sleep(SWEEP_MS, undefined, { signal }).catch(() => {})
   }

@@ -1,6 +1,5 @@
 /** Pictures and drawings. Seen by their owner: with a bearer token, or at the signed address that the API gave. */
-import { randomUUID } from 'node:crypto'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { notFound, Problem } from '../problems.js'
 import * as schemas from '../schemas.js'
 import { readDrawing, TYPES } from '../services/drawings.js'
@@ -103,17 +102,17 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
   app.get('/api/images/:id/:n', {
     schema: picture('A picture, as PNG'),
     onRequest: seen(({ params }) => params.id, 'picture'),
-    handler: ({ params, ...rest }, reply) => send(rest, reply, pictureKey(params.id, params.n), 'picture'),
+    handler: (request, reply) => send(request, reply, pictureKey(request.params.id, request.params.n), 'picture'),
   })
   app.get('/api/images/:id/:n/thumbnail', {
     schema: picture('A small WebP of a picture'),
     onRequest: seen(({ params }) => params.id, 'picture'),
-    handler: ({ params, ...rest }, reply) => send(rest, reply, thumbnailKey(params.id, params.n), 'picture'),
+    handler: (request, reply) => send(request, reply, thumbnailKey(request.params.id, request.params.n), 'picture'),
   })
   app.get('/api/sketches/:id', {
     schema: { ...picture('A drawing, as it was taken'), params: schemas.idParams },
     onRequest: seen(({ params }) => `sketch#${params.id}`, 'drawing'),
-    handler: ({ params, ...rest }, reply) => send(rest, reply, sketchKey(params.id), 'drawing'),
+    handler: (request, reply) => send(request, reply, sketchKey(request.params.id), 'drawing'),
   })
 }
 

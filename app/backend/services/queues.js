@@ -2,7 +2,6 @@
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
-  GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
 } from '@aws-sdk/client-sqs'
@@ -55,17 +54,6 @@ export class Queues {
 
   async delete(kind, handle) {
     await this.sqs.send(new DeleteMessageCommand({ QueueUrl: this.urls[kind], ReceiptHandle: handle }))
-  }
-
-  /** How many messages there are, seen and unseen. SQS calls the number approximate. */
-  async count(kind) {
-    const { Attributes } = await this.sqs.send(
-      new GetQueueAttributesCommand({
-        QueueUrl: this.urls[kind],
-        AttributeNames: ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
-      }),
-    )
-    return Object.values(Attributes ?? {}).reduce((sum, text) => sum + Number(text), 0)
   }
 }
 

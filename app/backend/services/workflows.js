@@ -29,9 +29,8 @@ export class Workflow {
     this.ids = titles(name, this.graph)
     const places = [...Object.values(slots), ...Object.values(optional), ...Object.values(models)]
     for (const { node, input, inputs = input ? [input] : [] } of places) {
-      for (const one of inputs) {
-        if (!(one in (this.graph[this.id(node)].inputs ?? {}))) throw new Error(`${name}: "${node}" has no input ${one}`)
-      }
+      const known = this.graph[this.id(node)].inputs
+      for (const one of inputs) if (!(one in known)) throw new Error(`workflow ${name}: "${node}" has no input ${one}`)
     }
     this.outputId = this.id(output)
     /** Model files that the graph names, by their role: {name, folder}. */

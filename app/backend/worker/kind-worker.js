@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FINAL } from '../contract.js'
 import { failure } from '../problems.js'
+import { POLL_SECONDS } from '../services/queues.js'
 import { AttemptFailed, NotOurs } from './failures.js'
 import { makePictures } from './job.js'
 import { ComfySocket } from './socket.js'
@@ -32,6 +33,7 @@ export class KindWorker {
     this.pictureMs = config.limits.pictureSeconds * 1000
     this.socket = new ComfySocket(this.server, `${config.workerName}-${kind}-${randomUUID()}`, this.log)
     this.active = new Map()
+    this.emptyAt = 0
     this.stopping = new AbortController()
   }
 
@@ -71,6 +73,12 @@ export class KindWorker {
       signal: this.stopping.signal,
     })
     if (message) await this.#take(message)
+    else this.emptyAt = Date.now()
+  }
+
+  /** Whether the queue had nothing for this worker a moment ago. */
+  get isQueueEmpty() {
+    return Date.now() - this.emptyAt < 2.2 * POLL_SECONDS * 1000
   }
 
   /** ComfyUI is away: messages stay in the queue, and the GPU is woken when there are any. */
@@ -136,7 +144,7 @@ export class KindWorker {
       if (record.attempts > this.maxAttempts) {
         throw new AttemptFailed(record.error ?? failure('server_lost'), { isFinal: true })
       }
-      const { images, seconds } = await makePictures(record, this, given.signal)
+      const { images, seconds } = await makePictures(record, { ...this, comfyUi: this.server }, given.signal)
       const isDone = await this.#persist(() =>
         this.generations.finish(record, 'succeeded', { leaseToken: record.leaseToken, set: { images } }),
       )

@@ -4,14 +4,17 @@ import { failure } from '../problems.js'
 const OLD_MS = 60_000
 // A queued generation's message is missed after this; before, it may be on its way.
 
-/** Look through the unfinished ones of a kind once. Returns how many messages were sent anew. */
-export async function sweep(kind, { generations, queues, log, waitMs }) {
+/**
+ * Look through the unfinished ones of a kind once. Returns how many messages were sent anew: none while the queue has
+ * any (`isEmpty`), since then they may only be waiting their turn.
+ */
+export async function sweep(kind, { generations, queues, log, waitMs, isEmpty }) {
   const unfinished = await generations.unfinished(kind)
   if (unfinished.length === 0) return 0
   await giveUp(kind, unfinished, { generations, queues, log, waitMs })
   const now = Date.now()
   const missed = unfinished.filter((one) => isMissed(one, now))
-  if (missed.length === 0 || (await queues.count(kind)) >= unfinished.length) return 0
+  if (missed.length === 0 || !isEmpty()) return 0
   for (const { id } of missed) {
     await queues.send(kind, id)
     await generations.enqueued(id)
