@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sandbox.comfyui.folders import Folders
 
@@ -68,6 +68,6 @@ class Catalogue:
     def _filled(self, spec: list[Any]) -> list[Any]:
         if not isinstance(spec[0], dict):
             return spec
-        kind: str = spec[0]["files"]
+        kind = cast(dict[str, str], spec[0])["files"]
         files = self._folders.input_images() if kind == INPUT else self._folders.models(kind)
         return [files, *spec[1:]]

@@ -25,7 +25,7 @@ def add_routes(app: web.Application, faults: Faults, queue: PromptQueue) -> None
             faults.set(await request.json())
         except (WrongFault, ValueError) as error:
             return web.json_response({"error": str(error)}, status=400)
-        if faults.options("forget_history"):
+        if faults.options("forget_history") is not None:
             queue.forget()
         return told()
 

@@ -113,7 +113,7 @@ class Worker:
             await stumble(
                 step,
                 self._parts.faults,
-                cut_sockets=self._parts.sockets.cut,
+                sockets=self._parts.sockets,
                 is_interrupted=lambda: self._is_interrupted,
             )
             await asyncio.sleep(max(0.0, started + self._parts.arguments.seconds_per_step - loop.time()))

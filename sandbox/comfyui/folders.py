@@ -6,7 +6,7 @@ import mimetypes
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -129,7 +129,7 @@ def _files_below(folder: Path) -> Iterable[str]:
         folders[:] = [name for name in folders if name != ".git"]
         relative = os.path.relpath(here, folder)
         for name in files:
-            yield name if relative == "." else cast(str, os.path.join(relative, name))
+            yield name if relative == "." else os.path.join(relative, name)
 
 
 def _is_inside(directory: Path, path: Path) -> bool:

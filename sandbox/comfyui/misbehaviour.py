@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from sandbox.comfyui.faults import Faults
+from sandbox.comfyui.sockets import Sockets
 
 _LOOK_S = 0.02
 """How often somebody who hangs looks whether he was interrupted or healed."""
@@ -27,14 +28,14 @@ OUT_OF_MEMORY_TIPS = (
 """What ComfyUI adds to the exception's words."""
 
 
-async def stumble(
-    step: int, faults: Faults, *, cut_sockets: Callable[[], None], is_interrupted: Callable[[], bool]
-) -> None:
-    """Do wrong what is to go wrong at this step of a sampler."""
-    if faults.take("crash", step=step):
-        _crash(step)
+async def stumble(step: int, faults: Faults, *, sockets: Sockets, is_interrupted: Callable[[], bool]) -> None:
+    """Do wrong what is to go wrong at this step of a sampler; what it said before is heard."""
+    if crash := faults.take("crash", step=step):
+        await sockets.flush()
+        _crash(step, crash["code"])
     if faults.take("drop_socket", step=step):
-        cut_sockets()
+        await sockets.flush()
+        sockets.cut()
     if faults.take("out_of_memory", step=step):
         raise OutOfMemoryError("Allocation on device ")
     if options := faults.take("hang", step=step):
@@ -49,6 +50,6 @@ async def _hang(seconds: float | None, faults: Faults, is_interrupted: Callable[
         await asyncio.sleep(_LOOK_S)
 
 
-def _crash(step: int) -> NoReturn:
+def _crash(step: int, code: int) -> NoReturn:
     print(f"emulated crash at step {step}: the process ends here", file=sys.stderr, flush=True)
-    os._exit(1)
+    os._exit(code)

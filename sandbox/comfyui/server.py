@@ -8,7 +8,8 @@ import json
 import os
 import urllib.parse
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class Server:
         app.cleanup_ctx.append(self._at_work)
         return app
 
-    async def _at_work(self, _: web.Application) -> Any:
+    async def _at_work(self, _: web.Application) -> AsyncIterator[None]:
         """While the server runs, so do the worker and what sends messages."""
         tasks = [asyncio.create_task(self._worker.work()), asyncio.create_task(self._sockets.publish())]
         yield
@@ -185,10 +186,9 @@ class Server:
         return web.Response()
 
     async def _post_interrupt(self, request: web.Request) -> web.Response:
-        try:
+        body: dict[str, Any] = {}
+        with suppress(json.JSONDecodeError):
             body = await request.json()
-        except json.JSONDecodeError:
-            body = {}
         wanted = body.get("prompt_id")
         if not wanted or wanted == self._queue.running_id():
             self._worker.interrupt()

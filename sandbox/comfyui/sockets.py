@@ -77,6 +77,11 @@ class Sockets:
                 readers = [self._sockets[to]] if to in self._sockets else []
             for reader in readers:
                 await _deliver(reader, message)
+            self._messages.task_done()
+
+    async def flush(self) -> None:
+        """Wait until what is queued has been sent."""
+        await self._messages.join()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """One client, from its connecting to its end."""

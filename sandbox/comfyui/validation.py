@@ -154,7 +154,8 @@ class _OnePrompt:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
             return fault("bad_linked_input", message, name, **about, received_value=link)
         source, slot = link
-        received = self._catalogue.outputs(self._prompt[source]["class_type"])[slot]
+        types = self._catalogue.outputs(self._prompt[source]["class_type"])
+        received = cast(str, types[slot])
         if received != config[0]:
             return fault(
                 "return_type_mismatch",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import aiohttp
 from aiohttp import web
@@ -53,11 +53,12 @@ def graph(name: str, **changes: Any) -> dict[str, Any]:
 def whole(value: Any) -> Any:
     """A recorded value with the shortened prompts in it as they were."""
     if isinstance(value, dict):
-        if set(value) == {"graph", "nodes"}:
-            nodes: dict[str, Any] = {**GRAPHS[value["graph"]], **value["nodes"]}
+        fields = cast(dict[str, Any], value)
+        if set(fields) == {"graph", "nodes"}:
+            nodes: dict[str, Any] = {**GRAPHS[fields["graph"]], **fields["nodes"]}
             return copy.deepcopy({node: one for node, one in nodes.items() if one is not None})
-        return {key: whole(one) for key, one in value.items()}
-    return [whole(one) for one in value] if isinstance(value, list) else value
+        return {key: whole(one) for key, one in fields.items()}
+    return [whole(one) for one in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, kw_only=True)

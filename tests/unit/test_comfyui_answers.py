@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -31,7 +30,7 @@ def normal(value: Any) -> Any:
     """A value without what differs from run to run; texts of a traceback are only counted as being there."""
     if isinstance(value, dict):
         kept: dict[str, Any] = {}
-        for key, one in value.items():
+        for key, one in cast(dict[str, Any], value).items():
             if key in CHANGING or key in OF_THE_MACHINE:
                 kept[key] = type(one).__name__
             elif key == "traceback":
@@ -39,7 +38,7 @@ def normal(value: Any) -> Any:
             elif key != "emulator":
                 kept[key] = normal(one)
         return kept
-    return [normal(one) for one in value] if isinstance(value, list) else value
+    return [normal(one) for one in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 def ask(emulator: Emulator, recorded: dict[str, Any]) -> Any:
