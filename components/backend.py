@@ -163,7 +163,7 @@ def _create_token_parameter(
 def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str, Any]]:
     secrets = [args.origin_secret_parameter_arn, *([token.arn] if token else [])]
     return [
-        # The worker runs beside the backend: it takes jobs as well as giving them, and settles the dead letters.
+        # The worker runs beside the backend: it takes jobs as well as giving them.
         allow(
             "OwnQueues",
             [
@@ -171,10 +171,11 @@ def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str
                 "sqs:ReceiveMessage",
                 "sqs:DeleteMessage",
                 "sqs:ChangeMessageVisibility",
-                "sqs:GetQueueAttributes",
             ],
-            [*args.queue_arns.values(), args.dead_letter_queue_arn],
+            list(args.queue_arns.values()),
         ),
+        # It reports what it gave up on; the operator alone looks at it and settles it.
+        allow("DeadLetters", ["sqs:SendMessage"], [args.dead_letter_queue_arn]),
         # A transaction asks for the rights of the writes in it and for none of its own
         # (docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
         allow(
@@ -185,7 +186,6 @@ def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str
                 "dynamodb:PutItem",
                 "dynamodb:UpdateItem",
                 "dynamodb:DeleteItem",
-                "dynamodb:Query",
             ],
             [args.table_arn],
         ),
@@ -200,7 +200,7 @@ def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str
         *_bucket_rights(args.bucket_arn),
         allow("WakeTheMlServer", ["ec2:StartInstances"], [args.ml_server_instance_arn]),
         # "*": EC2's Describe actions know no resource (Service Authorization Reference); they change nothing.
-        allow("SeeTheMlServer", ["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"], ["*"]),
+        allow("SeeTheMlServer", ["ec2:DescribeInstances"], ["*"]),
         # No kms:Decrypt: SecureStrings are under aws/ssm, whose key policy grants it to every principal of the
         # account through SSM (docs.aws.amazon.com/systems-manager/latest/userguide/ps-restrict-decryption.html),
         # so that this statement alone decides who reads them.
@@ -215,14 +215,10 @@ def _bucket_rights(bucket_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
         allow("Pictures", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [pictures]),
         allow("ReadStyles", ["s3:GetObject"], [styles]),
         allow(
-            "ListPicturesAndStyles",
+            "ListStyles",
             ["s3:ListBucket"],
             [bucket_arn],
-            {
-                "StringLike": {
-                    "s3:prefix": [f"{p}*" for p in (contract.OUTPUTS_PREFIX, contract.LORAS_PREFIX)]
-                }
-            },
+            {"StringLike": {"s3:prefix": [f"{contract.LORAS_PREFIX}*"]}},
         ),
     ]
 
