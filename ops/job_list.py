@@ -131,7 +131,7 @@ def _advice(letter: Letter, job: Job | None) -> str:
     if job is None:
         return f"no such record any more: ops jobs dismiss {letter.job}"
     if job.state in contract.UNFINISHED_STATES:
-        return f"no worker will see it again: ops jobs retry {letter.job}, or fail"
+        return f"its record still waits: ops jobs retry {letter.job}, or fail"
     return f"has ended by now: ops jobs dismiss {letter.job}"
 
 

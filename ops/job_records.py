@@ -203,7 +203,7 @@ def requeue(stack: Stack, table: str, job: Job) -> None:
         table,
         job,
         change="SET #state = :state, #queue = :kind, attempts = :none, enqueuedAt = :now, updatedAt = :now "
-        "ADD version :one REMOVE #error, finishedAt",
+        "ADD version :one REMOVE #error, finishedAt, startedAt, workerName",
         needs=(FAILED,),
         values={":state": {"S": QUEUED}, ":kind": {"S": job.kind}, ":none": {"N": "0"}},
         owner="ADD unfinished :id",

@@ -27,13 +27,14 @@ def run(*arguments: str) -> int:
 
 
 def test_a_failed_job_is_queued_again_whole(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
-    id = ground.failed(kind="sketch")
+    id = ground.failed(kind="sketch", startedAt="2026-11-25T11:00:00.000Z", workerName="worker-1")
     before = ground.record(id)
     assert run("retry", id) == 0
     now = ground.record(id)
     assert (now["state"], now["queue"], now["attempts"]) == ("queued", "sketch", 0)
     assert now["version"] == before["version"] + 1
     assert not {"error", "finishedAt"} & set(now), "the designer would still read why it failed"
+    assert not {"startedAt", "workerName"} & set(now), "nobody has it yet, as after a failed attempt"
     assert now["enqueuedAt"] == now["updatedAt"] > before["updatedAt"]
     assert now["request"] == before["request"]
     assert ground.unfinished_of_owner() == {id}, "the owner's limit would not count it"
