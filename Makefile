@@ -12,7 +12,7 @@ help: ## Show this list
 	@echo "make TARGET [STACK=local|dev|prod]   (local: this machine, the default; others: AWS)"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-up: $(READY) ## Bring the whole platform up
+up: $(READY) node ## Bring the whole platform up
 	@$(PY) -m tools.stack up --stack $(STACK) $(ARGS)
 
 preview: $(READY) ## Show what `make up` would change (ARGS=--expect-no-changes: fail if anything)
@@ -27,14 +27,16 @@ refresh: $(READY) ## Find what was changed or deleted behind Pulumi's back
 down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
-test: $(READY) ## Run all tests (ARGS: for pytest)
+test: $(READY) node ## Run all tests (ARGS: for pytest)
 	@tools/system-packages.sh cloud-init systemd
 	@$(PY) -m pytest $(ARGS)
+	@$(if $(ARGS),,npm --prefix app/backend test --silent)
 
-lint: $(READY) ## Check style, types and shell scripts
+lint: $(READY) node ## Check style, types and shell scripts
 	@ruff check .
 	@ruff format --check .
 	@pyright
+	@npm --prefix app/backend run lint --silent
 	@tools/shell-scripts.sh | xargs -0 shellcheck --external-sources
 	@echo "shellcheck: $$(tools/shell-scripts.sh | tr -cd '\0' | wc -c) scripts, no faults"
 
@@ -54,7 +56,10 @@ lock: ## Write requirements.lock anew from requirements-dev.txt
 bench: $(READY) ## Measure time and memory (ARGS=--with-build: the CLI's build too)
 	@$(PY) -m bench.stack $(ARGS)
 
+node:
+	@tools/node.sh
+
 $(READY): requirements.lock
 	@tools/venv.sh
 
-.PHONY: help up preview outputs refresh down test lint format frontend-config settings-docs lock bench
+.PHONY: help node up preview outputs refresh down test lint format frontend-config settings-docs lock bench

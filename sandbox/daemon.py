@@ -1,4 +1,5 @@
-"""The sandbox's process: the AWS emulator and both providers, in the background, one for each folder.
+"""The sandbox's process: the AWS emulator, both providers and, if asked, the machines, in the background, one for each
+folder.
 
 `ensure` starts it, `find` looks for it, `stop` ends it. It outlives the terminal. What it emulates is in its memory:
 once the process is gone, the next `ensure` says so (`is_new`), and `pulumi up --refresh` builds everything again.
@@ -26,13 +27,23 @@ from typing import Any
 START_LIMIT_S = 60.0
 """Longest that it may take to answer; it takes about two."""
 
-STOP_LIMIT_S = 10.0
-"""Longest that it may take to end before it is killed."""
+STOP_LIMIT_S = 20.0
+"""Longest that it may take to end before it is killed; its machines' services may take 12 of them."""
 
 ANSWER_LIMIT_S = 5.0
 LOG_LINES = 20
 MODULE = "sandbox.daemon"
 REGION = "us-east-1"
+MACHINES = "SANDBOX_MACHINES"
+"""Set in the process's environment when emulated instances shall run something."""
+CHOICES = (
+    "COMFY_UI_ADDRESS",
+    "COMFY_UI_TEXT_PORT",
+    "COMFY_UI_SKETCH_PORT",
+    "SANDBOX_BOOT_SECONDS",
+    "SANDBOX_SECONDS_PER_STEP",
+)
+"""What the user may choose in the environment of `make up` for the machines; another choice needs another process."""
 
 
 class SandboxFailed(Exception):
@@ -64,18 +75,22 @@ class Sandbox:
         }
 
 
-def ensure(folder: Path) -> Sandbox:
-    """The sandbox whose files are in `folder`; started if it isn't alive. Raises SandboxFailed."""
+def ensure(folder: Path, *, machines: bool = False) -> Sandbox:
+    """The sandbox whose files are in `folder`; started if it isn't alive. Raises SandboxFailed.
+
+    machines: emulated instances of the ML server and the backend run something, once it is started.
+    """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         record = _record(folder)
         found = find(folder)
-        if found and record.get("code") == code_version():
+        chosen = {name: os.environ[name] for name in CHOICES if name in os.environ} if machines else {}
+        if found and record.get("code") == code_version() and chosen.items() <= record["choices"].items():
             return found
         if found:
-            _end(folder)  # it was started from other code than this
-        return _start(folder)
+            _end(folder)  # it was started from other code than this, or with other choices
+        return _start(folder, machines)
 
 
 def find(folder: Path) -> Sandbox | None:
@@ -105,6 +120,14 @@ def _end(folder: Path) -> bool:
         os.kill(pid, signal.SIGKILL)
         _wait(lambda: not _is_ours(pid, folder), STOP_LIMIT_S)
     return True
+
+
+def edge_url(folder: Path, stack: str) -> str | None:
+    """Where the stack's API is reached on this machine, as through CloudFront; None before there was a distribution."""
+    with suppress(FileNotFoundError, ValueError, KeyError):
+        port = json.loads((folder.absolute() / "addresses.json").read_text())[f"{stack}/edge"]
+        return f"http://127.0.0.1:{port}"
+    return None
 
 
 def leftovers(sandbox: Sandbox) -> list[str]:
@@ -165,9 +188,11 @@ def _wait(done: Callable[[], Any], limit_s: float) -> bool:
     return True
 
 
-def _start(folder: Path) -> Sandbox:
+def _start(folder: Path, machines: bool) -> Sandbox:
     log = folder / "daemon.log"
     env = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent), PYTHONUNBUFFERED="1")
+    env.pop(MACHINES, None)
+    env.update({MACHINES: "1"} if machines else {})
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(folder)],
@@ -216,13 +241,17 @@ def main(folder: Path) -> None:
     from sandbox.aws import TYPES
     from sandbox.aws.table import Store
     from sandbox.command import CommandProvider
+    from sandbox.machines.supervisor import Supervisor
     from sandbox.provider import AwsProvider
 
     store = Store(folder / "store")
     store.wipe()  # moto forgot its half with the process before, so ours must go too
     identity = secrets.token_hex(16)
-    endpoint = emulator.serve(identity, _last_port(folder), lambda: leftovers.left(store))
+    machines = Supervisor(folder / "machines", REGION)
+    endpoint = emulator.serve(identity, _last_port(folder), lambda: leftovers.left(store), machines.saw_call)
     os.environ["AWS_ENDPOINT_URL"] = endpoint  # for the commands that run from here
+    if os.environ.get(MACHINES):
+        machines.start(endpoint)
     aws, command = AwsProvider(endpoint, store, emulator.ACCOUNT), CommandProvider()
     (_aws_server, aws_port), (_command_server, command_port) = serving.serve(aws), serving.serve(command)
     record = {
@@ -232,12 +261,14 @@ def main(folder: Path) -> None:
         "command_port": command_port,
         "emulator": identity,
         "code": code_version(),
+        "choices": {name: os.environ[name] for name in CHOICES if name in os.environ},
     }
     draft = folder / "sandbox.json.new"
     draft.write_text(json.dumps(record, indent=1))
     draft.replace(folder / "sandbox.json")
     threading.Thread(target=schema.warm, args=(TYPES,), daemon=True).start()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    machines.close()
     command.stop()
     os._exit(0)  # threads in the middle of a request don't keep the process
 

@@ -67,7 +67,7 @@ class LocalStack:
     def start(self) -> Sandbox:
         """The running emulator; started when there is none."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return daemon.ensure(self.folder)
+        return daemon.ensure(self.folder, machines=True)
 
     def engine(self, sandbox: Sandbox | None) -> Engine:
         """The engine on this stack. Without a sandbox it can read the state, and change nothing."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.daemon import Sandbox, SandboxFailed
-from tools import outputs_view, pulumi_cli, remote_stack
+from tools import first_pictures, outputs_view, pulumi_cli, remote_stack
 from tools.engine import Engine, EngineFailed
 from tools.engine_events import Report
 from tools.local_stack import LocalFailed, LocalStack
@@ -31,6 +31,7 @@ FAULTS = (
     LocalFailed,
     remote_stack.RemoteFailed,
     CommandFailed,
+    first_pictures.NoPictures,
 )
 """What a person can put right: told as one message, without a trace."""
 
@@ -65,16 +66,21 @@ def _up() -> int:
     _warn(report)
     say(f"up {LOCAL}: {report.summary()}, {report.seconds:.0f} s")
     outputs: dict[str, Any] = json.loads(engine.ask("stack", "output", "--json"))
-    _show_main(outputs, sandbox)
+    made = first_pictures.make(ROOT / ".sandbox", outputs)
+    _show_main(outputs, sandbox, made)
     return 0
 
 
-def _show_main(outputs: dict[str, Any], sandbox: Sandbox) -> None:
+def _show_main(outputs: dict[str, Any], sandbox: Sandbox, made: first_pictures.Made) -> None:
     print(flush=True)
     outputs_view.show(outputs, [name for name in outputs_view.MAIN if outputs.get(name)])
     for line in outputs_view.left_out(outputs):
         print(f"left out: {line}")
+    pictures = "  ".join(str(path.relative_to(ROOT)) for path in made.files)
     print(
+        f"\nAPI        {made.url}  (documented at /api/openapi.json)\n"
+        f"sign-in    {made.email}  {made.password}\n"
+        f"pictures   {pictures}\n"
         f"\nAll of it is emulated on this machine, at {sandbox.endpoint}. Next:\n"
         "  make outputs    everything the stack tells\n"
         "  make preview    what `make up` would change\n"

@@ -1,0 +1,1 @@
+"""The emulated EC2's machines: what runs on this machine in their place."""

@@ -1,0 +1,88 @@
+"""Stands in for the backend's machine: the real API and the real worker, by Node.js, from this checkout."""
+
+from __future__ import annotations
+
+import os
+
+import contract
+from sandbox.machines.addresses import LOOPBACK
+from sandbox.machines.machine import BootFailed, Machine, wait_for
+from sandbox.machines.ml_server import ports_of
+from sandbox.machines.processes import Service
+
+START_LIMIT_S = 60.0
+REAL_COMFYUI = "COMFY_UI_ADDRESS"
+"""Environment of `make up`: host of a real ComfyUI, to be used instead of the emulator."""
+
+
+def boot(machine: Machine) -> None:
+    """What backend.sh does, in its order, as far as there is anything to do here. Raises BootFailed."""
+    say = machine.readiness.tell
+    app = machine.root / "app" / "backend"
+    say("running", "dependencies")
+    node = machine.root / ".venv" / "bin" / "node"
+    if not (app / "node_modules").is_dir() or not node.exists():
+        raise BootFailed(
+            "dependencies", "app/backend has no node_modules: `make up` installs them (tools/node.sh)"
+        )
+    say("running", "settings")
+    environment = {**machine.environment, **_loopback(machine)}
+    machine.write_loopback(_loopback(machine))
+    say("running", "server")
+    # The folder on the command line shows whose process it is; the programs don't look at it.
+    mark = str(machine.folder)
+    services = [
+        Service(
+            name=name,
+            command=[str(node), script, mark],
+            environment=environment,
+            folder=app,
+            log=machine.folder / f"{name}.log",
+        )
+        for name, script in (("sd-app", "index.js"), ("sd-app-worker", "worker.js"))
+    ]
+    machine.run(services)
+    headers = {contract.ORIGIN_SECRET_HEADER: environment["ORIGIN_SECRET"]}
+    wait_for(
+        f"http://{LOOPBACK}:{environment['PORT']}/api/health", START_LIMIT_S, services[0], machine, headers
+    )
+    say("ready")
+
+
+def port_of(machine: Machine) -> int:
+    """Where the API of this stack listens."""
+    return machine.addresses.port(f"{machine.stack}/backend")
+
+
+def _loopback(machine: Machine) -> dict[str, str]:
+    """What differs from the machine's own environment file, since all of this is one machine."""
+    secret = machine.client("ssm").get_parameter(
+        Name=machine.environment["ORIGIN_SECRET_PARAMETER"], WithDecryption=True
+    )["Parameter"]["Value"]
+    return {
+        **_comfyui(machine),
+        "HOST": LOOPBACK,
+        "PORT": str(port_of(machine)),
+        "ORIGIN_SECRET": secret,
+        "BACKEND_URL": f"http://{LOOPBACK}:{machine.addresses.port(f'{machine.stack}/edge')}",
+        "WORKER_NAME": machine.boot.instance_id,
+        "NODE_ENV": "production",
+        "NODE_NO_WARNINGS": "1",
+    }
+
+
+def _comfyui(machine: Machine) -> dict[str, str]:
+    """Where ComfyUI is: the emulator's ports, or the real one that the user named."""
+    named = os.environ.get(REAL_COMFYUI)
+    if named:
+        ports = {
+            key: value
+            for key, value in os.environ.items()
+            if key.startswith("COMFY_UI_") and key.endswith("_PORT")
+        }
+        return {REAL_COMFYUI: named, **ports}
+    ports = ports_of(machine.boot, machine.environment[REAL_COMFYUI])
+    return {
+        REAL_COMFYUI: LOOPBACK,
+        **{f"COMFY_UI_{kind.upper()}_PORT": str(port) for kind, port in ports.items()},
+    }

@@ -1,0 +1,148 @@
+"""Stands in for the ML server: two emulated ComfyUIs, over models that the machine's own script fetches."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import boto3.session
+
+import contract
+from cloud_init.render import SCRIPT_DIRECTORY
+from sandbox.machines.addresses import LOOPBACK
+from sandbox.machines.machine import Boot, BootFailed, Machine, wait_for
+from sandbox.machines.processes import Service
+
+START_LIMIT_S = 60.0
+SECONDS_PER_STEP = "SANDBOX_SECONDS_PER_STEP"
+"""Environment of `make up`: how long an emulated sampling step takes, in seconds."""
+FOLDERS = ("user", "input", "output", "temp")
+
+
+def boot(machine: Machine) -> None:
+    """What comfyui-server.sh does, in its order, as far as there is anything to do here. Raises BootFailed."""
+    say = machine.readiness.tell
+    say("running", "models")
+    models = machine.folder / "models"
+    sync = ModelSync(machine, models)
+    told = sync.once()
+    say("running", "server")
+    services = [_service(machine, kind, models) for kind in contract.KINDS]
+    machine.run(services)
+    for service, kind in zip(services, contract.KINDS, strict=True):
+        wait_for(f"{_url(machine, kind)}/system_stats", START_LIMIT_S, service, machine)
+    say("running", "warm-up")
+    notes = [told, *_warm_up(machine, models)]
+    machine.background(sync.keep)
+    say("ready", "", "; ".join(notes))
+
+
+def ports_of(machine: Boot, address: str) -> dict[str, int]:
+    """Port on this machine of each ComfyUI of the server at this private IP."""
+    return {
+        kind: machine.addresses.port(f"{machine.stack}/{address}:{port}")
+        for kind, port in contract.COMFYUI_PORTS.items()
+    }
+
+
+def _url(machine: Machine, kind: str) -> str:
+    return f"http://{LOOPBACK}:{ports_of(machine.boot, machine.boot.private_ip)[kind]}"
+
+
+def _service(machine: Machine, kind: str, models: Path) -> Service:
+    """As comfyui@.service starts it: everything of its own but the models."""
+    port = ports_of(machine.boot, machine.boot.private_ip)[kind]
+    home = machine.folder / str(contract.COMFYUI_PORTS[kind])
+    for name in FOLDERS:
+        (home / name).mkdir(parents=True, exist_ok=True)
+    paced = os.environ.get(SECONDS_PER_STEP)
+    return Service(
+        name=f"comfyui-{kind}",
+        command=[
+            *(sys.executable, "-m", "sandbox.comfyui", "--listen", LOOPBACK, "--port", str(port)),
+            *("--models-directory", str(models), "--preview-method", "latent2rgb", "--disable-auto-launch"),
+            *(part for name in FOLDERS for part in (f"--{name}-directory", str(home / name))),
+            *("--database-url", f"sqlite:///{home / 'comfyui.db'}"),
+            *(("--emulate-seconds-per-step", paced) if paced else ()),
+        ],
+        environment=machine.environment,
+        folder=machine.root,
+        log=machine.folder / f"comfyui-{kind}.log",
+    )
+
+
+def _warm_up(machine: Machine, models: Path) -> list[str]:
+    """The first picture of each server by the machine's own warm_up.py; a note for each, as on the machine."""
+    checkpoint = machine.versions["COMFYUI_CHECKPOINT"]
+    if not (models / "checkpoints" / checkpoint).is_file():
+        return [f"no picture was tried: models/checkpoints/{checkpoint} is not in the bucket"]
+    notes: list[str] = []
+    for kind in contract.KINDS:
+        port = str(ports_of(machine.boot, machine.boot.private_ip)[kind])
+        done = subprocess.run(
+            [sys.executable, str(machine.script("warm_up.py")), port, checkpoint],
+            capture_output=True,
+            text=True,
+            env=machine.environment,
+            check=False,
+        )
+        if done.returncode:
+            raise BootFailed("warm-up", done.stderr.strip() or f"exit status {done.returncode}")
+        notes.append(done.stdout.strip())
+    return notes
+
+
+class ModelSync:
+    """The machine's own model_sync.py, with its two folders elsewhere, at its own pace and when the bucket changes."""
+
+    def __init__(self, machine: Machine, models: Path) -> None:
+        self._machine = machine
+        self._script: Any = _load(machine.folder / "files" / f"{SCRIPT_DIRECTORY}/model_sync.py".lstrip("/"))
+        self._script.ROOT, self._script.RUN = models, machine.folder / "run"
+        self._script.RUN.mkdir(parents=True, exist_ok=True)
+        models.mkdir(parents=True, exist_ok=True)
+        environment = machine.environment
+        self._bucket = environment["BUCKET_NAME"]
+        self._client: Any = boto3.session.Session(region_name=environment["AWS_REGION"]).client(
+            "s3", endpoint_url=environment["AWS_ENDPOINT_URL"]
+        )
+        self._ports = [str(port) for port in ports_of(machine.boot, machine.boot.private_ip).values()]
+
+    def once(self) -> str:
+        """Fetch what is new; what happened in a line. Raises BootFailed."""
+        try:
+            told, _ = self._script.sync(self._client, self._bucket, self._script.ROOT, self._ports)
+        except Exception as error:
+            raise BootFailed("models", f"the models could not be fetched: {error}") from error
+        return str(told)
+
+    def keep(self, stopped: threading.Event) -> None:
+        """Until the machine stops: every MODEL_SYNC_SECONDS as the timer, and soon after a change of the bucket."""
+        every = float(self._machine.environment["MODEL_SYNC_SECONDS"])
+        seen, last = self._machine.bucket_changes(), time.monotonic()
+        while not stopped.wait(0.5):
+            changes = self._machine.bucket_changes()
+            if changes == seen and time.monotonic() - last < every:
+                continue
+            seen, last = changes, time.monotonic()
+            try:
+                self.once()
+            except BootFailed as error:
+                self._machine.say(str(error))
+
+
+def _load(script: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(f"machine_{id(script)}", script)
+    if spec is None or spec.loader is None:
+        raise BootFailed("models", f"the user data carries no {script.name}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

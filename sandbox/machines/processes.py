@@ -1,0 +1,120 @@
+"""Processes that stand in for a machine's services: kept alive as systemd and PM2 would, and ended with the machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STOP_LIMIT_S = 12.0
+"""PM2 and systemd give a service so long before they kill it (cloud_init: 10 s, and a little)."""
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+STEADY_S = 10.0
+"""Alive for so long, a service starts anew with the shortest pause."""
+LOG_LIMIT_BYTES = 20_000_000
+"""A log larger than this is begun again: a crash loop must not fill the disk."""
+
+
+@dataclass(kw_only=True)
+class Service:
+    """A command that should run while its machine does. `log` gets all that it says."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    next_start: float = 0.0
+    failures: int = 0
+    wanted: bool = True
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def keep(self) -> None:
+        """Start it when it should run and doesn't; called often."""
+        with self.lock:
+            if not self.wanted or (self.process and self.process.poll() is None):
+                return
+            now = time.monotonic()
+            if self.process:  # it ended by itself
+                self.failures = 0 if now - self.started > STEADY_S else self.failures + 1
+                self.next_start = now + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
+                self.process = None
+            if now >= self.next_start:
+                self._start(now)
+
+    def _start(self, now: float) -> None:
+        mode = "ab" if self.log.exists() and self.log.stat().st_size < LOG_LIMIT_BYTES else "wb"
+        with self.log.open(mode) as out:
+            self.process = subprocess.Popen(
+                list(self.command),
+                cwd=self.folder,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.started = now
+
+    def stop(self) -> None:
+        """End it and all that it started: asked first, then killed."""
+        with self.lock:
+            self.wanted = False
+            process = self.process
+        if process is None:
+            return
+        _signal(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_LIMIT_S)
+        _signal(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+
+    def tail(self, lines: int = 3) -> str:
+        """The end of its log in a line."""
+        with suppress(OSError):
+            said = [
+                line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()
+            ]
+            return " | ".join(said[-lines:])
+        return ""
+
+
+def stop_all(services: Sequence[Service]) -> None:
+    """End them side by side."""
+    threads = [threading.Thread(target=one.stop) for one in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def end_strays(folder: Path) -> int:
+    """Kill what a supervisor that was killed left running for `folder`; how many there were.
+
+    Ours is what names a path under it on its command line, and nothing else.
+    """
+    mark = f"{folder}{os.sep}"
+    told = subprocess.run(["ps", "-ww", "-eo", "pid=,command="], capture_output=True, text=True, check=False)
+    pids = [int(line.split(None, 1)[0]) for line in told.stdout.splitlines() if mark in line]
+    ours = [pid for pid in pids if pid != os.getpid()]
+    for pid in ours:
+        _signal(pid, signal.SIGKILL)
+    return len(ours)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """To the whole group that the process leads, or to it alone."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
