@@ -110,12 +110,13 @@ class Worker:
 
         async def before_step(step: int) -> None:
             started = loop.time()
-            await stumble(
-                step,
-                self._parts.faults,
-                sockets=self._parts.sockets,
-                is_interrupted=lambda: self._is_interrupted,
-            )
+            if self._parts.faults.is_any_set():
+                await stumble(
+                    step,
+                    self._parts.faults,
+                    sockets=self._parts.sockets,
+                    is_interrupted=lambda: self._is_interrupted,
+                )
             await asyncio.sleep(max(0.0, started + self._parts.arguments.seconds_per_step - loop.time()))
             self._check()
 

@@ -98,6 +98,10 @@ class Faults:
         options = self.options("lack_model")
         return options is not None and options["name"] in (None, model)
 
+    def is_any_set(self) -> bool:
+        """Whether there is anything to be asked for."""
+        return bool(self._set)
+
     def is_set(self, name: str) -> bool:
         """Whether a fault is set, healed or not."""
         return name in self._set

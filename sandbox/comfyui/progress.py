@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sandbox.comfyui.sockets import Sockets
@@ -13,23 +14,22 @@ class Progress:
     def __init__(self, prompt_id: str, sockets: Sockets) -> None:
         self._prompt_id = prompt_id
         self._sockets = sockets
-        self._nodes: dict[str, dict[str, Any]] = {}
+        self._most: dict[str, float] = {}
+        self._told: dict[str, str] = {}
+        """By node: its state as JSON. The whole goes out with every step, so a state is put into words but once."""
 
     def start(self, node: str) -> None:
         """A node begins."""
-        self._nodes[node] = self._state(node, 0.0, 1.0, "running")
-        self._tell()
+        self._set(node, 0.0, 1.0, "running")
 
     def step(self, node: str, step: int, steps: int) -> None:
         """A node that goes by steps has done one."""
-        self._nodes[node] = self._state(node, step, steps, "running")
-        self._tell()
+        self._set(node, step, steps, "running")
 
     def finish(self, node: str) -> None:
         """A node has ended, or its result was there already."""
-        most = self._nodes[node]["max"] if node in self._nodes else 1
-        self._nodes[node] = self._state(node, most, most, "finished")
-        self._tell()
+        most = self._most.get(node, 1)
+        self._set(node, most, most, "finished")
 
     def about(self, node: str) -> dict[str, Any]:
         """What a preview with metadata says of its node."""
@@ -41,18 +41,20 @@ class Progress:
             "real_node_id": node,
         }
 
-    def _state(self, node: str, value: float, most: float, state: str) -> dict[str, Any]:
-        return {
-            "value": value,
-            "max": most,
-            "state": state,
-            "node_id": node,
-            "prompt_id": self._prompt_id,
-            "display_node_id": node,
-            "parent_node_id": None,
-            "real_node_id": node,
-        }
-
-    def _tell(self) -> None:
-        told = {"prompt_id": self._prompt_id, "nodes": self._nodes}
-        self._sockets.send("progress_state", told, self._sockets.client_id)
+    def _set(self, node: str, value: float, most: float, state: str) -> None:
+        self._most[node] = most
+        self._told[node] = json.dumps(
+            {
+                "value": value,
+                "max": most,
+                "state": state,
+                "node_id": node,
+                "prompt_id": self._prompt_id,
+                "display_node_id": node,
+                "parent_node_id": None,
+                "real_node_id": node,
+            }
+        )
+        nodes = ", ".join(f"{json.dumps(one)}: {told}" for one, told in self._told.items())
+        data = f'{{"prompt_id": {json.dumps(self._prompt_id)}, "nodes": {{{nodes}}}}}'
+        self._sockets.send_text("progress_state", data, self._sockets.client_id)

@@ -44,7 +44,12 @@ class Sockets:
     def send(self, event: str, data: dict[str, Any], to: str | None = None) -> None:
         """Queue a message for one client, or for all; there and then it is put into words."""
         if self._is_heard(to):
-            self._messages.put_nowait((json.dumps({"type": event, "data": data}), to))
+            self.send_text(event, json.dumps(data), to)
+
+    def send_text(self, event: str, data: str, to: str | None = None) -> None:
+        """As `send`, of data that is JSON already."""
+        if self._is_heard(to):
+            self._messages.put_nowait((f'{{"type": "{event}", "data": {data}}}', to))
 
     def send_status(self) -> None:
         """Tell everybody how long the queue is."""
