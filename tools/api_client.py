@@ -15,7 +15,14 @@ ANSWER_LIMIT_S = 90.0
 
 
 class ApiFailed(Exception):
-    """The API refused or didn't answer, or a generation failed; the message says what and where."""
+    """The API refused or didn't answer, or a generation failed; the message says what and where.
+
+    status: the HTTP status, 0 for none; retry_after: seconds that it asked to wait, if any.
+    """
+
+    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.retry_after = status, retry_after
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,19 @@ class Api:
     url: str
     token: str
 
-    def generate(self, wish: Mapping[str, Any]) -> str:
-        """Ask for pictures; the generation's id."""
-        return str(
-            self._json("POST", "/api/generations", json.dumps(wish).encode(), "application/json")["id"]
-        )
+    def generate(self, wish: Mapping[str, Any], key: str | None = None) -> str:
+        """Ask for pictures; the generation's id, the same one whenever the same key is sent."""
+        headers = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
+        body = json.dumps(wish).encode()
+        return str(json.load(self._open("POST", "/api/generations", body, headers))["id"])
+
+    def cancel(self, generation: str) -> None:
+        """Cancel it. Raises ApiFailed, with status 409 when it has ended already."""
+        self._open("DELETE", f"/api/generations/{generation}").close()
 
     def upload(self, png: bytes) -> str:
         """Upload a drawing; its id."""
-        return str(self._json("POST", "/api/sketches", png, "image/png")["id"])
+        return str(json.load(self._open("POST", "/api/sketches", png, {"Content-Type": "image/png"}))["id"])
 
     def follow(self, generation: str, tell: Callable[[str, Any], None], limit_s: float) -> dict[str, Any]:
         """Follow to the end by the event stream, resumed when it breaks; the generation then. Raises ApiFailed."""
@@ -69,9 +80,6 @@ class Api:
                     name, _, value = line.partition(": ")
                     fields[name] = value
 
-    def _json(self, method: str, path: str, body: bytes, kind: str) -> Any:
-        return json.load(self._open(method, path, body, {"Content-Type": kind}))
-
     def _open(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Any:
@@ -85,7 +93,12 @@ class Api:
         try:
             return direct.open(request, timeout=ANSWER_LIMIT_S)
         except urllib.error.HTTPError as error:
-            raise ApiFailed(f"{method} {path.split('?')[0]}: {error.code}: {_detail(error)}") from error
+            wait = error.headers.get("Retry-After", "")
+            raise ApiFailed(
+                f"{method} {path.split('?')[0]}: {error.code}: {_detail(error)}",
+                error.code,
+                float(wait) if wait.isdigit() else None,
+            ) from error
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

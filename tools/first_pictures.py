@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from ops import models, users, wait
 from ops.errors import AwsError, OpsError, explain
-from ops.stack import Stack, connect
+from ops.stack import Stack
 from sandbox import daemon
 from tools import emulated_models
 from tools.api_client import Api, ApiFailed
@@ -46,9 +46,11 @@ class Made:
     files: list[Path]
 
 
-def make(folder: Path, outputs: dict[str, Any]) -> Made:
-    """Bring models, wait for the machines, sign in, and make both pictures. Raises NoPictures."""
-    stack = connect("local", None)
+def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
+    """Bring models, wait for the machines, sign in, and make both pictures. Raises NoPictures.
+
+    folder: the sandbox's.
+    """
     try:
         if not os.environ.get(REAL_COMFYUI):
             _seed(stack, folder)
@@ -63,7 +65,7 @@ def make(folder: Path, outputs: dict[str, Any]) -> Made:
         style = {} if os.environ.get(REAL_COMFYUI) else {"style": STYLE}
         files = [
             _picture(api, {**WISH, **style}, target / "text.png"),
-            _picture(api, {**DRAWN_WISH, "sketchId": api.upload(_drawing())}, target / "sketch.png"),
+            _picture(api, {**DRAWN_WISH, "sketchId": api.upload(draw_room())}, target / "sketch.png"),
         ]
     except OpsError as error:
         raise NoPictures(str(error)) from error
@@ -145,7 +147,7 @@ def _words(event: str, data: Any) -> str:
     return f"number {data.get('position', '?')} in the queue, about {data.get('etaSeconds', '?')} s"
 
 
-def _drawing() -> bytes:
+def draw_room() -> bytes:
     """A room in a few lines, black on white, as a designer would sketch it."""
     image = Image.new("L", (768, 768), 255)
     pen = ImageDraw.Draw(image)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ops.stack import connect
 from sandbox.daemon import Sandbox, SandboxFailed
 from tools import first_pictures, outputs_view, pulumi_cli, remote_stack
 from tools.engine import Engine, EngineFailed
@@ -66,7 +67,7 @@ def _up() -> int:
     _warn(report)
     say(f"up {LOCAL}: {report.summary()}, {report.seconds:.0f} s")
     outputs: dict[str, Any] = json.loads(engine.ask("stack", "output", "--json"))
-    made = first_pictures.make(ROOT / ".sandbox", outputs)
+    made = first_pictures.make(connect(LOCAL), ROOT / ".sandbox", outputs)
     _show_main(outputs, sandbox, made)
     return 0
 

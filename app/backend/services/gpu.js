@@ -13,6 +13,7 @@ const PROBE_MS = 1500
 const KEPT_STARTS = 10
 export const FIRST_GUESS_SECONDS = 150
 // No start was seen yet: about what a stopped machine takes (docs/architecture), told as a guess (`measured: false`).
+const LAUNCH_SECONDS = 900
 const REFUSED_PAUSE_MS = 60_000
 // EC2 had no capacity, or said no: so long until the next try.
 
@@ -34,8 +35,7 @@ export class Gpu {
     if (state !== 'waking' && state !== 'asleep') return { state, comfyUi: versions }
     const note = await this.note().catch(() => null)
     const known = note?.startsSeconds ?? []
-    const since = note?.wakeStartedAt ?? (state === 'waking' ? machine.launchedAt : undefined)
-    const passed = since ? (Date.now() - Date.parse(since)) / 1000 : 0
+    const passed = secondsSince(note?.wakeStartedAt ?? (state === 'waking' ? machine.launchedAt : undefined))
     const expected = known.length > 0 ? median(known) : FIRST_GUESS_SECONDS
     return {
       state: note?.wakeStartedAt ? 'waking' : state,
@@ -127,6 +127,12 @@ function stateOf(machine) {
     default:
       return 'unreachable'
   }
+}
+
+/** 0 for none, and for a launch of long ago: then it is ComfyUI that starts, not the machine. */
+function secondsSince(moment) {
+  const seconds = moment ? (Date.now() - Date.parse(moment)) / 1000 : 0
+  return seconds < LAUNCH_SECONDS ? seconds : 0
 }
 
 function median(numbers) {

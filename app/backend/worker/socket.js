@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events'
 import WebSocket from 'ws'
 
-const RETRY_MS = [200, 500, 1000, 2000, 5000]
+const RETRY_MS = [200, 500, 1000, 2000]
 const BEAT_MS = 10_000
 const HANDSHAKE_MS = 5000
 const PREVIEW_WITH_METADATA = 4
