@@ -2,9 +2,10 @@
 import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
+import { STATUS_CODES } from 'node:http'
 import { authenticator } from './auth.js'
 import { contract } from './contract.js'
-import { allowedBy, fieldErrors, Problem, problemBody } from './problems.js'
+import { fieldErrors, noId, Problem, problemBody } from './problems.js'
 import { generationRoutes } from './routes/generations.js'
 import { pictureRoutes, wrongType } from './routes/pictures.js'
 import { serviceRoutes } from './routes/service.js'
@@ -14,6 +15,7 @@ import { equal } from './signing.js'
 const KEEP_ALIVE_MS = 75_000
 // Longer than CloudFront holds idle connections (60 s): whoever closes first loses requests.
 const PROBLEM_JSON = 'application/problem+json; charset=utf-8'
+const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT']
 
 /**
  * @param {{config: object, services: object, verifier: object, logger?: object | false}} parts
@@ -30,12 +32,20 @@ export async function buildApp({ config, services, verifier, logger = false }) {
     routerOptions: { maxParamLength: 100, ignoreTrailingSlash: false },
     ajv: { customOptions: { coerceTypes: false, allErrors: false, removeAdditional: false, useDefaults: false } },
     schemaErrorFormatter: (errors, where) => Object.assign(new Error(where), { where }),
+    // Both answer before any hook runs.
+    frameworkErrors: (error, request, reply) => answerError(stranger(config, request) ?? badAddress(error), request, reply),
+    clientErrorHandler: answerNoRequest,
   })
+  // Only JSON is read; pictures are where they are uploaded.
+  app.removeContentTypeParser('text/plain')
   app.decorateRequest('user', null)
   app.addHook('onRequest', async (request) => {
-    if (!equal(config.originSecret, request.headers[contract.originSecretHeader.toLowerCase()])) {
-      throw new Problem(403, 'This address is not for you: use the one of the API.')
-    }
+    const refused = stranger(config, request)
+    if (refused) throw refused
+  })
+  const methods = new Map()
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url.startsWith('/api/')) methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
   })
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) =>
@@ -56,9 +66,54 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   await app.register(async (scope) => pictureRoutes(scope, parts))
   serviceRoutes(app, parts)
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  refuseOtherMethods(app, methods)
   app.addHook('preClose', async () => services.events.close())
   await app.ready()
   return app
+}
+
+/** What CloudFront alone sends is missing: the Problem, or undefined when it is there. */
+function stranger(config, request) {
+  if (equal(config.originSecret, request.headers[contract.originSecretHeader.toLowerCase()])) return undefined
+  return new Problem(403, 'This address is not for you: use the one of the API.')
+}
+
+function badAddress(error) {
+  return error.code === 'FST_ERR_MAX_PARAM_LENGTH' ? noId() : new Problem(400, 'The address is not well formed.')
+}
+
+/** 405 with `Allow` where another method would do. `methods`: of each route's URL, those that it has. */
+function refuseOtherMethods(app, methods) {
+  for (const [url, taken] of [...methods]) {
+    const allowed = METHODS.filter((one) => taken.includes(one)).join(', ')
+    app.route({
+      method: METHODS.filter((one) => !taken.includes(one)),
+      url,
+      exposeHeadRoute: false,
+      schema: { hide: true },
+      onRequest: async () => {
+        throw new Problem(405, `This can be asked for with ${allowed} alone.`, [], { Allow: allowed })
+      },
+      handler: async () => undefined,
+    })
+  }
+}
+
+/** What came is no HTTP, or took too long: there is no request to answer to, only a socket. */
+function answerNoRequest(error, socket) {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const [status, detail] = {
+    ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive.'],
+    HPE_HEADER_OVERFLOW: [431, 'The head of the request is too large.'],
+  }[error.code] ?? [400, 'This is no request that can be read.']
+  const body = JSON.stringify(problemBody(status, detail))
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Content-Type: ${PROBLEM_JSON}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
 function openApi(config) {
@@ -80,6 +135,8 @@ function openApi(config) {
   }
 }
 
+const NOT_JSON = ['The body is not JSON.', [{ field: 'body', message: 'is not JSON', allowed: 'a JSON object' }]]
+
 function answerError(error, request, reply) {
   if (error instanceof Problem) {
     return answer(reply.headers(error.headers), error.statusCode, error.message, error.errors)
@@ -99,12 +156,12 @@ function answerError(error, request, reply) {
       ])
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
-      return answer(reply, 400, 'The body is not JSON.', [{ field: 'body', message: 'is not JSON', allowed: 'a JSON object' }])
+      return answer(reply, 400, ...NOT_JSON)
     default:
   }
-  if (error.statusCode >= 400 && error.statusCode < 500) {
-    return answer(reply, error.statusCode, error instanceof SyntaxError ? 'The body is not JSON.' : error.message)
-  }
+  // A prototype in it.
+  if (error instanceof SyntaxError && error.statusCode === 400) return answer(reply, 400, ...NOT_JSON)
+  if (error.statusCode >= 400 && error.statusCode < 500) return answer(reply, error.statusCode, error.message)
   request.log.error({ err: error }, 'a request failed')
   if (isAwsTrouble(error)) {
     return answer(reply.header('Retry-After', '5'), 503, 'The service has trouble just now. Try again in a moment.')
@@ -116,12 +173,7 @@ function invalid(error, request, reply) {
   const where = error.validationContext
   const schema = request.routeOptions.schema?.[where]
   const errors = fieldErrors(error.validation, schema)
-  if (where === 'params' && errors[0].field === 'id') {
-    // An id that can't be one is as little there as any other that isn't.
-    return answer(reply, 404, 'There is nothing with this id: ids are UUIDs.', [
-      { field: 'id', message: 'is no id', allowed: allowedBy({ type: 'string', format: 'uuid' }) },
-    ])
-  }
+  if (where === 'params' && errors[0].field === 'id') return answerError(noId(), request, reply)
   if (where === 'params') return answer(reply, 404, 'There is no such picture.', errors)
   const [{ field, message }] = errors
   return answer(reply, 400, `${field} ${message}.`, errors)

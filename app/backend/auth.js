@@ -1,6 +1,6 @@
 /** Who is asking: a bearer JWT of the stack's Cognito user pool. */
 import { CognitoJwtVerifier } from 'aws-jwt-verify'
-import { FetchError, JwtBaseError, JwtExpiredError } from 'aws-jwt-verify/error'
+import { FetchError, JwkValidationError, JwksValidationError, JwtBaseError, JwtExpiredError } from 'aws-jwt-verify/error'
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import { Problem } from './problems.js'
 
@@ -46,7 +46,8 @@ export function authenticator(verifier) {
 
 /** Whether the keys are out of reach: then the token may be right, and only we can't tell. */
 function isOutage(error) {
-  return error instanceof FetchError || !(error instanceof JwtBaseError)
+  const ofKeys = [FetchError, JwksValidationError, JwkValidationError]
+  return ofKeys.some((kind) => error instanceof kind) || !(error instanceof JwtBaseError)
 }
 
 function unauthorized(detail) {

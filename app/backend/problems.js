@@ -5,11 +5,13 @@ const TITLES = {
   403: 'Not allowed',
   404: 'Not found',
   405: 'Not allowed here',
+  408: 'Too slow',
   409: 'Too late for that',
   413: 'Too large',
   415: 'Wrong kind of content',
   422: 'Key used before',
   429: 'Too many at once',
+  431: 'Head too large',
   500: 'The server made a mistake',
   503: 'Not available just now',
 }
@@ -40,6 +42,12 @@ export function notFound(what) {
   return new Problem(404, `There is no ${what} of yours with this id.`)
 }
 
+/** 404 for what can't be an id: it is as little there as any other that isn't. */
+export function noId() {
+  const allowed = allowedBy({ type: 'string', format: 'uuid' })
+  return new Problem(404, 'There is nothing with this id: ids are UUIDs.', [{ field: 'id', message: 'is no id', allowed }])
+}
+
 /** The body of an answer. */
 export function problemBody(status, detail, errors = []) {
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, errors }
@@ -52,6 +60,7 @@ export function allowedBy(schema) {
   const parts = []
   if (schema.type === 'string') {
     if (schema.format === 'uuid') parts.push('a UUID')
+    else if (schema.pattern && schema.description) parts.push(schema.description)
     else if (schema.maxLength) parts.push(`text of ${schema.minLength ?? 0} to ${schema.maxLength} characters`)
     else parts.push('text')
   } else if (schema.type === 'integer' || schema.type === 'number') {

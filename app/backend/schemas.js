@@ -203,7 +203,7 @@ export const listQuery = {
   type: 'object',
   additionalProperties: false,
   properties: {
-    limit: { type: 'string', pattern: '^([1-9]|[1-9][0-9]|100)$', description: '1 to 100; 20 if not given.' },
+    limit: { type: 'string', pattern: '^([1-9]|[1-9][0-9]|100)$', description: '1 to 100, and 20 if not given' },
     cursor: { type: 'string', maxLength: 300, description: '`next` of the page before.' },
     state: { type: 'string', enum: STATES },
   },

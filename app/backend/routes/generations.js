@@ -5,6 +5,9 @@ import * as schemas from '../schemas.js'
 
 const PAGE = 20
 const KEY = /^[\x21-\x7e]{1,200}$/
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+// A page may end with a sketch: they have an owner and a time too.
+const ITEM = /^(sketch#)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** @param {import('fastify').FastifyInstance} app */
 export function generationRoutes(app, { config, authenticate, submissions, generations, comfyUi, events, present }) {
@@ -128,7 +131,7 @@ function writeCursor({ id, createdAt }) {
 function readCursor(text) {
   try {
     const [createdAt, id] = JSON.parse(Buffer.from(text, 'base64url').toString())
-    if (typeof id === 'string' && id.length <= 64 && !Number.isNaN(Date.parse(createdAt))) return { id, createdAt }
+    if (typeof createdAt === 'string' && ITEM.test(id) && MOMENT.test(createdAt)) return { id, createdAt }
   } catch {
     // refused below, as any other text that is no cursor
   }

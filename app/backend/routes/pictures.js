@@ -1,11 +1,12 @@
 /** Pictures and drawings. Seen by their owner: with a bearer token, or at the signed address that the API gave. */
 import { createHash, randomUUID } from 'node:crypto'
-import { notFound, Problem } from '../problems.js'
+import { noId, notFound, Problem } from '../problems.js'
 import * as schemas from '../schemas.js'
 import { readDrawing, TYPES } from '../services/drawings.js'
 import { linesKey, pictureKey, sketchKey, thumbnailKey } from '../services/pictures.js'
 import { isSigned, signedPath } from '../signing.js'
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const DECODERS = 2
 // Drawings decoded at once: each may take some hundred MB for a moment.
 const IMMUTABLE = 'private, max-age=86400, immutable'
@@ -62,6 +63,8 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
       throw new Problem(403, 'This address is not valid any more: load the generation again for a new one.')
     }
     await authenticate(request, reply)
+    // The schema is looked at later than this.
+    if (!UUID.test(request.params.id)) throw noId()
     const found = await generations.get(item(request))
     if (found?.owner !== request.user.id) throw notFound(what)
   }
@@ -88,7 +91,7 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
   const picture = (what) => ({
     params: {
       type: 'object',
-      properties: { id: schemas.idParams.properties.id, n: { type: 'string', pattern: '^[0-3]$' } },
+      properties: { id: schemas.idParams.properties.id, n: { type: 'string', enum: ['0', '1', '2', '3'] } },
     },
     querystring: {
       type: 'object',

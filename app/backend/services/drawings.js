@@ -6,6 +6,8 @@ import sharp from 'sharp'
 import { Problem } from '../problems.js'
 
 export const TYPES = { png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp' }
+/** How files of these kinds begin, in latin1. */
+const STARTS = [/^\x89PNG\r\n[^]\n/, /^\xff\xd8\xff/, /^RIFF[^]{4}WEBP/]
 const MIN_SIDE = 32
 const MAX_SIDE = 2048
 /** Larger drawings are made smaller: no picture is larger, and lines must stay lines. */
@@ -50,7 +52,7 @@ export async function readDrawing(bytes, { sketchMegapixels }) {
     return { picture, lines, format, ...size }
   } catch (error) {
     if (error instanceof Problem) throw error
-    throw unusable('cannot be decoded: it is broken', Object.values(TYPES).join(', '))
+    throw broken()
   }
 }
 
@@ -59,22 +61,23 @@ export function fitLines(lines, width, height) {
   return sharp(lines).resize({ width, height, fit: 'contain', background: 'black' }).png().toBuffer()
 }
 
-/** What the first bytes say; nothing is decoded yet, so that a decompression bomb costs nothing. */
+/** What the head says; no pixel is decoded yet, so that a decompression bomb costs nothing. */
 async function header(bytes) {
-  let found
+  // The decoders of other kinds (SVG among them, which reads XML) never see what strangers send.
+  if (!STARTS.some((start) => start.test(bytes.toString('latin1', 0, 12)))) {
+    throw new Problem(415, 'The body is no picture that is taken here.', [
+      { field: 'body', message: 'is no picture of a kind that is taken', allowed: Object.values(TYPES).join(', ') },
+    ])
+  }
   try {
-    found = await sharp(bytes, { limitInputPixels: false }).metadata()
+    return await sharp(bytes, { limitInputPixels: false }).metadata()
   } catch {
-    throw new Problem(415, 'The body is no picture that can be read.', [
-      { field: 'body', message: 'is no picture', allowed: Object.values(TYPES).join(', ') },
-    ])
+    throw broken()
   }
-  if (!(found.format in TYPES)) {
-    throw new Problem(415, `The body is ${found.format}.`, [
-      { field: 'body', message: 'is of a kind that is not taken', allowed: Object.values(TYPES).join(', ') },
-    ])
-  }
-  return found
+}
+
+function broken() {
+  return unusable('cannot be decoded: it is broken', `whole pictures: ${Object.values(TYPES).join(', ')}`)
 }
 
 function unusable(message, allowed) {

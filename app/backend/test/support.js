@@ -3,6 +3,7 @@ import { CreateTableCommand } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { CreateQueueCommand } from '@aws-sdk/client-sqs'
 import { CognitoJwtVerifier } from 'aws-jwt-verify'
+import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import { spawn } from 'node:child_process'
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { createServer } from 'node:net'
@@ -101,7 +102,7 @@ export function environmentFor({ endpoint, urls }, more = {}) {
   }
 }
 
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 
 /** An access token as Cognito makes them; `claims` replace its own, `by: 'stranger'` signs it with another key. */
@@ -125,9 +126,9 @@ export function token(user, { by = 'pool', kid = 'key', ...claims } = {}) {
 }
 
 function verifier() {
-  const made = CognitoJwtVerifier.create({ userPoolId: POOL, clientId: CLIENT, tokenUse: 'access' })
-  made.cacheJwks({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'key', use: 'sig', alg: 'RS256' }] })
-  return made
+  const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'key', use: 'sig', alg: 'RS256' }]
+  const jwksCache = new SimpleJwksCache({ fetcher: { fetch: async () => Buffer.from(JSON.stringify({ keys })) } })
+  return CognitoJwtVerifier.create({ userPoolId: POOL, clientId: CLIENT, tokenUse: 'access' }, { jwksCache })
 }
 
 /** The app on emulated AWS. `call(method, path, {user, body, headers})` asks it as CloudFront would. */
