@@ -12,7 +12,7 @@ from sandbox.comfyui.pen import Pen
 from sandbox.comfyui.values import Latent, Wish, digest
 
 WATERMARK = "emulated"
-_SMOOTH_UP_TO = 640 * 640
+_SMOOTH_UP_TO = 768 * 768
 """Pixels up to which a picture is drawn twice as big and then reduced, so that its edges are smooth."""
 
 _PREVIEW_SIDE = 64

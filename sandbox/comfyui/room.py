@@ -120,6 +120,9 @@ def paint_window(
     middle = room.left + span * (0.26 if room.window_is_left else 0.74)
     x0, x1, y0 = middle - wide / 2, middle + wide / 2, room.top + (room.bottom - room.top) * 0.13
     y1 = y0 + high
+    if is_arched:
+        y0 = min(max(y0, room.top + 0.02 + wide / 2), y1 - 0.1)  # the arch stays beneath the ceiling
+        high = y1 - y0
     frame = mix(colours.wall, (255, 255, 255), 0.75)
     if is_arched:
         pen.oval(x0 - 0.012, y0 - wide / 2 - 0.012, x1 + 0.012, y0 + wide / 2, frame)

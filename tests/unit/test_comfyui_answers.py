@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -84,3 +85,96 @@ def test_an_answer_says_that_it_is_an_emulators(emulator: Emulator):
     assert stats["devices"][0]["name"] == "emulated (no GPU)"
     assert stats["system"]["emulator"] == "sd-app"
     assert b"emulator" in emulator.call("GET", "/").body
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1:{port}"}, 200),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "http://127.0.0.1"}, 200),  # a browser that tells no port is believed
+        ({"Origin": "http://example.com"}, 403),
+        ({"Origin": "https://example.com", "Host": "comfy.example.com"}, 200),  # only looked at on loopback
+        ({"Origin": "http://localhost:{port}", "Host": "localhost:{port}"}, 200),
+        ({"Origin": "http://evil.com:{port}", "Host": "localhost:{port}"}, 403),
+        ({"Origin": "http://evil.com", "Host": "[::1]:{port}"}, 403),
+        ({"Origin": "null"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/system_stats", "/api/prompt", "/ws"])
+def test_what_a_browser_sends_for_another_site_is_refused(
+    emulator: Emulator, path: str, headers: dict[str, str], status: int
+):
+    sent = {name: value.replace("{port}", str(emulator.port)) for name, value in headers.items()}
+    if path == "/ws":
+        status = 101 if status == 200 else status
+        sent |= {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+    answer = emulator.call("GET", path, headers=sent)
+    assert answer.status == status
+    assert status != 403 or answer.body == b""
+
+
+def test_with_a_cors_header_everybody_may_ask(tmp_path: Path):
+    emulator = Emulator(tmp_path, "--enable-cors-header", "https://studio.example.com")
+    try:
+        foreign = {"Origin": "http://example.com", "Sec-Fetch-Site": "cross-site"}
+        for method in ("GET", "OPTIONS"):
+            answer = emulator.call(method, "/prompt", headers=foreign)
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://studio.example.com"
+    finally:
+        emulator.stop()
+
+
+@pytest.mark.parametrize("path", ["/prompt", "/queue", "/history", "/models", "/object_info", "/features"])
+def test_every_route_exists_under_api_too(emulator: Emulator, path: str):
+    assert emulator.call("GET", f"/api{path}").json == emulator.call("GET", path).json
+
+
+def test_all_nodes_of_the_workflows_are_told_of(emulator: Emulator):
+    nodes = emulator.call("GET", "/object_info").json
+    recorded = {name.removeprefix("idle_object_info_") for name in EXCHANGES if "object_info_" in name}
+    assert set(nodes) == (recorded - {"NoSuchNode"}) | {"PreviewImage"}
+    for node in nodes:
+        assert emulator.call("GET", f"/object_info/{node}").json == {node: nodes[node]}
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "kind"),
+    [
+        ("11", {}, "exception_during_inner_validation"),
+        ("11", {"image": 5}, "exception_during_inner_validation"),
+        ("5", {"width": 64, "height": 64, "batch_size": True}, None),
+        ("5", {"width": [64], "height": 64, "batch_size": 1}, "bad_linked_input"),
+        ("6", {"text": {"__value__": ["a", "b"]}, "clip": ["10", 1]}, None),
+        ("6", {"text": "x", "clip": ["10", "1"]}, "exception_during_inner_validation"),
+        ("9", {"images": ["3", 0], "filename_prefix": "x"}, "return_type_mismatch"),
+    ],
+)
+def test_odd_values_are_judged_as_comfyuis_source_does(
+    emulator: Emulator, node: str, inputs: dict[str, Any], kind: str | None
+):
+    prompt = whole({"graph": "sketch", "nodes": {}})
+    prompt[node]["inputs"] = inputs
+    answer = emulator.call("POST", "/prompt", {"prompt": prompt})
+    if kind is None:
+        assert answer.status == 200, answer.body
+        emulator.call("POST", "/interrupt")
+    else:
+        errors = answer.json["node_errors"]
+        assert [one["type"] for one in errors[node]["errors"]] == [kind]
+
+
+def test_a_circle_of_two_nodes_is_refused_without_a_word(emulator: Emulator):
+    prompt = whole({"graph": "text", "nodes": {}})
+    prompt["20"] = {**prompt["10"], "inputs": {**prompt["10"]["inputs"], "model": ["10", 0]}}
+    prompt["10"]["inputs"]["model"] = ["20", 0]
+    answer = emulator.call("POST", "/prompt", {"prompt": prompt})
+    assert (answer.status, answer.json["node_errors"]) == (400, {})
