@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import Image, ImageChops, ImageFilter
 
-from sandbox.comfyui import furniture
+from sandbox.comfyui import decor, furniture
 from sandbox.comfyui.palette import Colour, Palette, mix, shade
 from sandbox.comfyui.pen import Pen, Point
 
@@ -186,28 +186,26 @@ def furnish(
     main = next((piece for piece in _MAIN if asked(piece)), "sofa")
     for number in range(chance.choice((1, 2, 3))):
         at = middle + free_side * span * (0.16 + 0.13 * number)
-        furniture.art(
-            pen, at, room.top + (floor - room.top) * chance.uniform(0.3, 0.36), size, colours, chance
-        )
+        decor.art(pen, at, room.top + (floor - room.top) * chance.uniform(0.3, 0.36), size, colours, chance)
     edge = middle + free_side * span * 0.41
     if asked("fireplace"):
-        furniture.fireplace(pen, middle + free_side * span * 0.3, floor + 0.004, size, colours, chance)
+        decor.fireplace(pen, middle + free_side * span * 0.3, floor + 0.004, size, colours, chance)
     elif asked("bookshelf") or (chance.random() < 0.4 and not refused("bookshelf")):
-        furniture.bookshelf(pen, edge, floor + 0.004, size, colours, chance)
+        decor.bookshelf(pen, edge, floor + 0.004, size, colours, chance)
     if main == "dining_table" or chance.random() < 0.35:
-        furniture.pendant(pen, middle, room.top + 0.13, size, colours, chance)
+        decor.pendant(pen, middle, room.top + 0.13, size, colours, chance)
     lamp_at = middle - free_side * span * 0.43
     if not refused("floor_lamp"):
-        furniture.floor_lamp(pen, lamp_at, floor + 0.035, size, colours, chance)
+        decor.floor_lamp(pen, lamp_at, floor + 0.035, size, colours, chance)
     _paint_rug(pen, middle, floor, size, colours, chance)
     shift = chance.uniform(-0.05, 0.05) * span
     if asked("fireplace"):
         shift = -free_side * 0.16 * span
     getattr(furniture, main)(pen, middle + shift, floor + 0.075, size * 1.05, colours, chance)
     if not refused("plant"):
-        furniture.plant(pen, middle + free_side * span * 0.53, floor + 0.1, size * 0.95, colours, chance)
+        decor.plant(pen, middle + free_side * span * 0.53, floor + 0.1, size * 0.95, colours, chance)
         if asked("plant"):
-            furniture.plant(pen, middle - free_side * span * 0.6, floor + 0.16, size * 1.05, colours, chance)
+            decor.plant(pen, middle - free_side * span * 0.6, floor + 0.16, size * 1.05, colours, chance)
     if main == "sofa":
         furniture.coffee_table(pen, middle + shift * 0.5, floor + 0.2, size * 1.15, colours, chance)
     if (main == "sofa" and chance.random() < 0.5) or asked("armchair"):
