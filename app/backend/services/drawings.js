@@ -4,6 +4,7 @@
  */
 import sharp from 'sharp'
 import { Problem } from '../problems.js'
+import { groundOf } from './ground.js'
 
 export const TYPES = { png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp' }
 /** How files of these kinds begin, in latin1. */
@@ -11,8 +12,18 @@ const STARTS = [/^\x89PNG\r\n[^]\n/, /^\xff\xd8\xff/, /^RIFF[^]{4}WEBP/]
 const MIN_SIDE = 32
 const MAX_SIDE = 2048
 /** Larger drawings are made smaller: no picture is larger, and lines must stay lines. */
-const CONTRAST = 24
-/** Least difference of grey, of 255, between the ground and a line. */
+const SOLID = 0.98
+// With more than this opaque, nobody drew on a transparent sheet.
+const CONTRAST = 18
+const MOST_CONTRAST = 64
+/** Least difference, of 255, between the ground and a line; and the least that is always enough. */
+const NOISE = 4
+// Times the middle distance from the ground, which is the paper's grain.
+const MIN_SPECK = 10
+const SPECK_SHARE = 0.00003
+// What hangs together in fewer pixels, or in less than this part of all, is no line.
+const MIN_SHARE = 0.0001
+// Less than this part of all is no drawing.
 
 // Pictures differ each time, so that a cache would only hold memory; one thread a picture, as several come at once.
 sharp.cache(false)
@@ -25,7 +36,7 @@ sharp.concurrency(1)
  */
 export async function readDrawing(bytes, { sketchMegapixels }) {
   const limitInputPixels = sketchMegapixels * 1_000_000
-  const { format, width, height, pages } = await header(bytes)
+  const { width, height, pages } = await header(bytes)
   if (width * height > limitInputPixels) {
     throw new Problem(413, `The drawing is ${width} x ${height} pixels.`, [
       { field: 'body', message: 'has too many pixels', allowed: `up to ${sketchMegapixels} megapixels` },
@@ -35,30 +46,40 @@ export async function readDrawing(bytes, { sketchMegapixels }) {
     throw unusable(`is ${width} x ${height} pixels`, `${MIN_SIDE} pixels or more on each side`)
   }
   if ((pages ?? 1) > 1) throw unusable('is an animation', `one picture: ${Object.keys(TYPES).join(', ')}`)
+  const { data, info } = await decode(bytes, limitInputPixels)
+  const size = { width: info.width, height: info.height }
+  const rgb = onGround(data, size.width * size.height)
+  const [picture, lines] = await Promise.all([
+    sharp(rgb, { raw: { ...size, channels: 3 } }).png().toBuffer(),
+    sharp(linesOf(rgb, size), { raw: { ...size, channels: 1 } }).toColourspace('b-w').png().toBuffer(),
+  ])
+  return { picture, lines, ...size }
+}
+
+/** The pixels, four bytes each, turned as EXIF says (which goes with all other metadata). */
+async function decode(bytes, limitInputPixels) {
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels, failOn: 'error' })
-      .rotate() // as its EXIF says, which goes with all other metadata
+    return await sharp(bytes, { limitInputPixels, failOn: 'error' })
+      .autoOrient()
       .resize({ width: MAX_SIDE, height: MAX_SIDE, fit: 'inside', withoutEnlargement: true })
       .toColourspace('srgb')
       .ensureAlpha()
-      .raw()
+      .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true })
-    const size = { width: info.width, height: info.height }
-    const grey = onGround(data, size.width * size.height)
-    const [picture, lines] = await Promise.all([
-      sharp(data, { raw: { ...size, channels: 4 } }).flatten({ background: grey.ground }).png().toBuffer(),
-      sharp(linesOf(grey.pixels), { raw: { ...size, channels: 1 } }).png().toBuffer(),
-    ])
-    return { picture, lines, format, ...size }
-  } catch (error) {
-    if (error instanceof Problem) throw error
+  } catch {
     throw broken()
   }
 }
 
-/** The lines in the size of the picture to be made, whole, the rest black. */
-export function fitLines(lines, width, height) {
-  return sharp(lines).resize({ width, height, fit: 'contain', background: 'black' }).png().toBuffer()
+/** The lines in the size of the picture to be made, whole, the rest black. Thin ones stay white when they get smaller. */
+export async function fitLines(lines, width, height) {
+  const size = await sharp(lines).metadata()
+  const shrink = Math.max(1, size.width / width, size.height / height)
+  return sharp(lines)
+    .resize({ width, height, fit: 'contain', background: 'black', kernel: shrink > 1 ? 'linear' : 'cubic' })
+    .linear(shrink, 0)
+    .png()
+    .toBuffer()
 }
 
 /** What the head says; no pixel is decoded yet, so that a decompression bomb costs nothing. */
@@ -84,75 +105,110 @@ function unusable(message, allowed) {
   return new Problem(400, `The drawing ${message}.`, [{ field: 'body', message, allowed }])
 }
 
-/** Grey pixels on a ground: transparent parts become white under dark strokes, black under light ones. */
+/** Pixels on a ground: transparent parts become white under dark strokes, black under light ones. */
 function onGround(rgba, count) {
   let light = 0
   let opaque = 0
-  for (let i = 0; i < count; i++) {
-    const alpha = rgba[4 * i + 3] / 255
-    light += alpha * luminance(rgba, 4 * i)
+  for (let at = 0; at < 4 * count; at += 4) {
+    const alpha = rgba[at + 3]
+    light += alpha * (0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2])
     opaque += alpha
   }
-  const ground = opaque > 0 && opaque < count * 0.98 && light / opaque > 127 ? 0 : 255
-  const pixels = Buffer.alloc(count)
-  for (let i = 0; i < count; i++) {
-    const alpha = rgba[4 * i + 3] / 255
-    pixels[i] = Math.round(alpha * luminance(rgba, 4 * i) + (1 - alpha) * ground)
+  const ground = opaque > 0 && opaque < count * 255 * SOLID && light / opaque > 127 ? 0 : 255
+  const rgb = Buffer.alloc(3 * count)
+  for (let from = 0, to = 0; to < 3 * count; from += 4) {
+    const alpha = rgba[from + 3] / 255
+    for (let channel = 0; channel < 3; channel++) rgb[to++] = Math.round(alpha * rgba[from + channel] + (1 - alpha) * ground)
   }
-  return { pixels, ground: { r: ground, g: ground, b: ground } }
+  return rgb
 }
 
-function luminance(rgba, at) {
-  return 0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2]
-}
-
-/** White where a line is: whatever differs from the ground, which is the commonest grey. Throws when nothing does. */
-function linesOf(grey) {
-  const histogram = new Array(256).fill(0)
-  for (const value of grey) histogram[value]++
-  const ground = commonest(histogram)
-  const limit = Math.max(CONTRAST, threshold(histogram, ground))
-  const lines = Buffer.alloc(grey.length)
-  let drawn = 0
-  for (let i = 0; i < grey.length; i++) {
-    if (Math.abs(grey[i] - ground) >= limit) {
-      lines[i] = 255
-      drawn++
+/** White where a line is: whatever differs from its ground, in grey or in colour. Throws Problem when nothing does. */
+function linesOf(rgb, { width, height }) {
+  const ground = groundOf(rgb, { width, height })
+  const far = new Uint8Array(width * height)
+  const histogram = new Uint32Array(256)
+  for (let y = 0, at = 0; y < height; y++) {
+    const [red, green, blue] = ground(y)
+    for (let x = 0; x < width; x++, at++) {
+      const off = Math.max(Math.abs(rgb[3 * at] - red[x]), Math.abs(rgb[3 * at + 1] - green[x]), Math.abs(rgb[3 * at + 2] - blue[x]))
+      far[at] = off
+      histogram[far[at]]++
     }
   }
-  if (drawn === 0) throw unusable('is empty: nothing stands out from its ground', 'a drawing with lines')
-  return lines
-}
-
-/** The commonest grey, neighbours counted together, since paper is never of one grey. */
-function commonest(histogram) {
-  let best = 0
-  let most = -1
-  for (let value = 0; value < 256; value++) {
-    let sum = 0
-    for (let near = Math.max(0, value - 6); near <= Math.min(255, value + 6); near++) sum += histogram[near]
-    if (sum > most) [best, most] = [value, sum]
+  const limit = limitOf(histogram, far.length)
+  for (let at = 0; at < far.length; at++) far[at] = far[at] >= limit ? 255 : 0
+  const lines = withoutSpecks(far, { width, height })
+  if (lines.drawn < Math.max(1, far.length * MIN_SHARE)) {
+    throw unusable('is empty: nothing stands out from its ground', 'a drawing with lines')
   }
-  return best
+  return lines.pixels
 }
 
-/** Otsu's threshold of the distances from the ground: parts them into ground and lines. */
-function threshold(histogram, ground) {
-  const distances = new Array(256).fill(0)
-  for (let value = 0; value < 256; value++) distances[Math.abs(value - ground)] += histogram[value]
-  const total = distances.reduce((sum, n) => sum + n, 0)
-  const weighted = distances.reduce((sum, n, at) => sum + n * at, 0)
+/** So far from the ground begins a line: above the paper's noise, and no higher than faint pencil beside ink allows. */
+function limitOf(histogram, count) {
+  const middle = quantile(histogram, count / 2)
+  const noise = NOISE * middle
+  return Math.max(CONTRAST, noise, Math.min(Math.round(0.6 * otsu(histogram, count)), MOST_CONTRAST))
+}
+
+function quantile(histogram, rank) {
+  let seen = 0
+  for (let value = 0; value < 256; value++) {
+    seen += histogram[value]
+    if (seen >= rank) return value
+  }
+  return 255
+}
+
+/** Otsu's threshold: parts the distances from the ground into two groups as far apart as can be. */
+function otsu(histogram, total) {
+  const weighted = histogram.reduce((sum, n, at) => sum + n * at, 0)
   let [below, sumBelow, best, widest] = [0, 0, 0, -1]
   for (let at = 0; at < 255; at++) {
-    below += distances[at]
-    sumBelow += at * distances[at]
+    below += histogram[at]
+    sumBelow += at * histogram[at]
     const above = total - below
     if (below === 0 || above === 0) continue
     const gap = sumBelow / below - (weighted - sumBelow) / above
     const between = below * above * gap * gap
     if (between > widest) [best, widest] = [at + 1, between]
   }
-  // Faint pencil beside black ink is a line too.
-  return Math.round(best * 0.6)
+  return best
 }
 
+/** Without specks, which hang together with no line: grain of the paper or of the camera. */
+function withoutSpecks(mask, { width, height }) {
+  const pixels = Buffer.alloc(mask.length)
+  const least = Math.max(MIN_SPECK, mask.length * SPECK_SHARE)
+  const found = new Int32Array(mask.length)
+  let drawn = 0
+  for (let start = 0; start < mask.length; start++) {
+    if (mask[start] === 0) continue
+    const size = spread(mask, { width, height, start, found })
+    if (size < least) continue
+    for (let at = 0; at < size; at++) pixels[found[at]] = 255
+    drawn += size
+  }
+  return { pixels, drawn }
+}
+
+/** Collect in `found` what hangs together with `start`, corners included, and take it out of the mask. Returns its size. */
+function spread(mask, { width, height, start, found }) {
+  let size = 1
+  found[0] = start
+  mask[start] = 0
+  for (let next = 0; next < size; next++) {
+    const x = found[next] % width
+    const y = (found[next] - x) / width
+    const right = Math.min(width - 1, x + 1)
+    for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+      for (let at = row * width + Math.max(0, x - 1); at <= row * width + right; at++) {
+        if (mask[at] === 0) continue
+        mask[at] = 0
+        found[size++] = at
+      }
+    }
+  }
+  return size
+}
