@@ -19,6 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from sandbox.faults import Faults, WrongFault
+from sandbox.long_poll import LongPoll
 
 WHO = "/_sandbox"
 """Path that answers with the emulator's identity."""
@@ -31,6 +32,13 @@ FAULTS = "/_sandbox/faults"
 
 ACCOUNT = DEFAULT_ACCOUNT_ID
 """The emulated AWS account."""
+
+CHANGES = {
+    "ec2": ("RunInstances", "StartInstances", "StopInstances", "RebootInstances", "TerminateInstances"),
+    "cloudfront": ("POST", "PUT", "DELETE"),
+    "s3": ("POST", "PUT", "DELETE"),
+}
+"""Calls that may change what runs; looking at something is none."""
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -50,6 +58,9 @@ class Emulator:
     # DynamoDB's writes are atomic, and its conditions hold between two callers; moto's threads know no such thing.
     _dynamodb: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self._sqs = LongPoll(self._moto)
+
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path.startswith(WHO):
@@ -62,8 +73,12 @@ class Emulator:
         if service == "dynamodb":
             with self._dynamodb:
                 return self._moto(environ, start_response)
+        if (service, action) == ("sqs", "ReceiveMessage"):
+            return self._sqs.receive(environ, start_response)
         answer = self._moto(environ, start_response)
-        if service in ("ec2", "cloudfront") or (service == "s3" and action in ("PUT", "POST", "DELETE")):
+        if service == "sqs":
+            self._sqs.changed()
+        if action in CHANGES.get(service, ()):
             self.seen(service, action, instances)
         return answer
 
