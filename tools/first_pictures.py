@@ -121,7 +121,7 @@ def _picture(api: Api, wish: dict[str, Any], target: Path) -> Path:
 
     def tell(event: str, data: Any) -> None:
         nonlocal told
-        if event == "preview" or time.monotonic() - max(told, started) < TELL_EVERY_S:
+        if event in ("preview", "done") or time.monotonic() - max(told, started) < TELL_EVERY_S:
             return
         told = time.monotonic()
         say(f"  {name} picture: {_words(event, data)}")
@@ -142,7 +142,7 @@ def _words(event: str, data: Any) -> str:
     gpu: dict[str, Any] = data.get("gpu") or {}
     if gpu.get("state") in ("asleep", "waking"):
         return f"the GPU is {gpu['state']}, about {gpu.get('etaSeconds', '?')} s"
-    if data.get("state") == "running":
+    if data.get("position") == 0:
         return "running"
     return f"number {data.get('position', '?')} in the queue, about {data.get('etaSeconds', '?')} s"
 

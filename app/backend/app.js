@@ -24,6 +24,7 @@ const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT']
 export async function buildApp({ config, services, verifier, logger = false }) {
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
+    disableRequestLogging: true, // a line a request is enough, with its user and how it ended
     bodyLimit: config.limits.bodyKibibytes * 1024,
     requestTimeout: config.limits.requestSeconds * 1000,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -46,6 +47,11 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   const methods = new Map()
   app.addHook('onRoute', ({ method, url }) => {
     if (url.startsWith('/api/')) methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const ms = Math.round(reply.elapsedTime)
+    const level = request.routeOptions.logLevel === 'warn' ? 'debug' : 'info'
+    request.log[level]({ req: request, status: reply.statusCode, ms }, 'answered')
   })
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) =>

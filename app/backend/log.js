@@ -8,7 +8,6 @@ export function createLog(level) {
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: {
       req: (request) => ({ method: request.method, path: request.url?.split('?')[0], user: request.user?.id }),
-      res: (reply) => ({ status: reply.statusCode }),
       err: pino.stdSerializers.err,
     },
   })

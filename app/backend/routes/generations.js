@@ -70,6 +70,7 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
 
   app.get('/api/generations/:id/events', {
     ...secured,
+    exposeHeadRoute: false,
     schema: {
       summary: 'What happens to it: state, position, progress, preview, done (server-sent events)',
       params: schemas.idParams,
@@ -109,8 +110,9 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
       }
       if (done) {
         await events.tell({ id: record.id, type: 'changed' })
-        // The worker would see it too; this way the GPU is free at once. One that is away has nothing to stop.
-        if (record.state === 'running') await comfyUi[record.kind].cancel(record.id).catch(() => {})
+        // The worker would see it too; this way the GPU is free at once. One that is away has nothing to stop, and
+        // nobody waits for it.
+        if (record.state === 'running') comfyUi[record.kind].cancel(record.id).catch(() => {})
       }
       return present(after)
     },

@@ -172,7 +172,8 @@ describe('the worker', () => {
   it('waits for ComfyUI while that is away, and loses nothing', async () => {
     const user = newUser()
     const id = await ask(user, { prompt: 'patient', steps: 60, width: 256, height: 256 })
-    await until(user, id, ['running'])
+    // The emulator hands a message to the poll of the killed worker too: it is back when its time is over.
+    await until(user, id, ['running'], 60_000)
     comfy.text.child.kill('SIGKILL')
     const waiting = await ask(user, { prompt: 'waiting', steps: 2, width: 256, height: 256 })
     comfy.text = await emulateComfyUi(folder, ports.text, 'text')

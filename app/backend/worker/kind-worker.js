@@ -15,8 +15,9 @@ import { ComfySocket } from './socket.js'
 
 const SLOTS = 2
 // One runs on ComfyUI while the other's pictures are stored: the GPU never waits for us.
-const HIDDEN_SECONDS = 60
-const RENEW_MS = 15_000
+const HIDDEN_SECONDS = 40
+// A message handed to a worker that died meanwhile is back after this.
+const RENEW_MS = 12_000
 const ASLEEP_LOOK_MS = 3000
 const TROUBLE_MS = 2000
 const AGAIN_SECONDS = 2
@@ -93,9 +94,10 @@ export class KindWorker {
       this.log.error({ body: message.body?.slice(0, 200) }, 'a message that is not ours was dropped')
       return this.queues.delete(this.kind, message.handle)
     }
-    if (this.active.has(message.id)) {
-      // Delivered twice: the one in hand settles it.
-      return this.queues.delete(this.kind, message.handle)
+    const inHand = this.active.get(message.id)
+    if (inHand) {
+      inHand.message = message // delivered again: only the newest receipt is sure to work
+      return undefined
     }
     const record = await this.#claim(message.id)
     if (record) return this.#start(record, message)
@@ -160,6 +162,7 @@ export class KindWorker {
     }
   }
 
+  /** After an error: another attempt, or the end with its reason. */
   async #failed(job, error) {
     const { record } = job
     const now = await this.#persist(() => this.generations.get(record.id))
