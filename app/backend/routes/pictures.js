@@ -80,7 +80,7 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
       'Content-Disposition': 'inline',
       'X-Content-Type-Options': 'nosniff',
     })
-    if (request.headers['if-none-match'] === found.etag) {
+    if (isHeld(request.headers['if-none-match'], found.etag)) {
       found.body.destroy()
       return reply.code(304).send()
     }
@@ -123,6 +123,11 @@ export function wrongType() {
   return new Problem(415, 'The body must be a picture, with its Content-Type.', [
     { field: 'Content-Type', message: 'is not taken here', allowed: Object.values(TYPES).join(', ') },
   ])
+}
+
+/** Whether If-None-Match names this ETag: alone, in a list, as a weak one (a proxy may make it that), or any. */
+function isHeld(header, etag) {
+  return (header ?? '').split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag)
 }
 
 /** Runs at most `width` tasks at once; the others wait in order. */

@@ -17,9 +17,9 @@ export const STREAMS_PER_USER = 40
 
 export class Events {
   /** @param {{generations: import('./generations.js').Generations, present: (record: object) => Promise<object>}} parts */
-  constructor({ generations, queueView, present, log }) {
+  constructor({ generations, queueView, present, log, lookMs = LOOK_MS, beatMs = BEAT_MS }) {
     Object.assign(this, { generations, queueView, present, log, watched: new Map(), perUser: new Map(), closing: false })
-    this.timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#beat(), BEAT_MS)]
+    this.timers = [setInterval(() => this.#look(), lookMs), setInterval(() => this.#beat(), beatMs)]
     for (const timer of this.timers) timer.unref()
   }
 
@@ -37,6 +37,7 @@ export class Events {
    * (ms) has come.
    */
   async stream(record, { response, headers, lastEventId, user, until }) {
+    if (response.destroyed) return // gone while we looked for the record: no 'close' will come
     const seen = parseId(lastEventId)
     if (FINAL.includes(record.state) && seen?.version === record.version && seen.step === 'done') {
       response.writeHead(204, headers).end() // tells an EventSource not to come again
@@ -48,7 +49,9 @@ export class Events {
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
     })
-    const stream = { response, user, seen, sent: '', sending: Promise.resolve() }
+    // An id from the future is of no record of ours: all is told.
+    const { version: shown, step } = seen && seen.version <= record.version ? seen : { version: 0, step: 0 }
+    const stream = { response, user, shown, step, sent: '' }
     response.write('retry: 2000\n\n')
     this.#add(record.id, stream)
     const timer = setTimeout(() => response.end(), Math.min(until - Date.now(), 2 ** 31 - 1))
@@ -56,7 +59,7 @@ export class Events {
       clearTimeout(timer)
       this.#drop(record.id, stream)
     })
-    await this.#show(record, [stream])
+    await this.#show(record, [stream]).catch((error) => this.log.warn({ err: error }, 'shown at the next look'))
     if (this.closing) response.end()
   }
 
@@ -68,10 +71,12 @@ export class Events {
       await this.#read([id])
       return true
     }
+    // Whoever sees progress has seen that it runs, whatever came first.
+    if (type === 'progress' && [...streams].some((stream) => stream.shown < version)) await this.#read([id])
     for (const stream of streams) {
       if (type === 'progress') {
-        if (!isNewer(stream.seen, version, data.step)) continue
-        stream.seen = { version, step: data.step }
+        if (stream.shown !== version || !(data.step > stream.step)) continue
+        stream.step = data.step
         send(stream, 'progress', { ...data, percent: Math.round((100 * data.step) / data.steps) }, `${version}.${data.step}`)
       } else if (stream.response.writableLength < HELD_BYTES) {
         send(stream, 'preview', data)
@@ -124,20 +129,22 @@ export class Events {
   /** Bring streams up to a record: a new state, or the place in the queue when that changed. */
   async #show(record, streams) {
     const isFinal = FINAL.includes(record.state)
-    const place = isFinal ? {} : await this.queueView.place(record).catch(() => ({}))
-    let whole
+    const isDue = ({ ended, shown }) => !ended && (record.version > shown || (isFinal && record.version === shown))
+    const [place, whole] = await Promise.all([
+      isFinal ? {} : this.queueView.place(record).catch(() => undefined),
+      [...streams].some(isDue) ? this.present(record) : undefined,
+    ])
+    // No waiting from here on: two that show the same record at once must not both send it.
     for (const stream of streams) {
-      if (isFinal || isNewer(stream.seen, record.version, -1)) {
-        whole ??= await this.present(record)
-        if (stream.ended) continue
-        stream.seen = { version: record.version, step: 0 }
-        stream.sent = JSON.stringify(place)
+      if (isDue(stream)) {
+        if (!whole) continue // it came meanwhile, and is shown by whoever let it in
+        Object.assign(stream, { shown: record.version, step: 0, sent: JSON.stringify(place) })
         send(stream, isFinal ? 'done' : 'state', whole, `${record.version}.${isFinal ? 'done' : 0}`)
         if (isFinal) {
           stream.ended = true
           stream.response.end()
         }
-      } else if (stream.sent !== JSON.stringify(place)) {
+      } else if (place && record.version === stream.shown && stream.sent !== JSON.stringify(place)) {
         stream.sent = JSON.stringify(place)
         send(stream, 'position', place)
       }
@@ -145,7 +152,10 @@ export class Events {
   }
 
   #beat() {
-    for (const streams of this.watched.values()) for (const { response } of streams) response.write(': still here\n\n')
+    for (const { response } of [...this.watched.values()].flatMap((streams) => [...streams])) {
+      // One that has ended is here until its slow reader has all of it; writing to it would bring the process down.
+      if (!response.writableEnded) response.write(': still here\n\n')
+    }
   }
 }
 
@@ -158,10 +168,4 @@ function send({ response }, event, data, id) {
 function parseId(text) {
   const found = /^(\d{1,9})\.(\d{1,9}|done)$/.exec(text ?? '')
   return found ? { version: Number(found[1]), step: found[2] === 'done' ? 'done' : Number(found[2]) } : undefined
-}
-
-/** Whether this step of this version comes after what was seen. Step -1: the version itself. */
-function isNewer(seen, version, step) {
-  if (!seen || version > seen.version) return true
-  return version === seen.version && step !== -1 && step > seen.step
 }
