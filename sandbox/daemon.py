@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import secrets
 import signal
@@ -23,6 +24,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sandbox.machines.processes import end_strays
 
 START_LIMIT_S = 60.0
 """Longest that it may take to answer; it takes about two."""
@@ -43,7 +46,11 @@ CHOICES = (
     "SANDBOX_BOOT_SECONDS",
     "SANDBOX_SECONDS_PER_STEP",
 )
-"""What the user may choose in the environment of `make up` for the machines; another choice needs another process."""
+"""What the user may choose in the environment of `make up` for the machines; another choice needs another process.
+
+One that isn't in the environment stays as it was; an empty one is the default again.
+"""
+NUMBERS = ("SANDBOX_BOOT_SECONDS", "SANDBOX_SECONDS_PER_STEP")
 
 
 class SandboxFailed(Exception):
@@ -85,8 +92,13 @@ def ensure(folder: Path, *, machines: bool = False) -> Sandbox:
     with _alone(folder):
         record = _record(folder)
         found = find(folder)
-        chosen = {name: os.environ[name] for name in CHOICES if name in os.environ} if machines else {}
-        if found and record.get("code") == code_version() and chosen.items() <= record["choices"].items():
+        chosen = _choices() if machines else {}
+        if (
+            found
+            and record.get("code") == code_version()
+            and (record["machines"] or not machines)
+            and chosen.items() <= record["choices"].items()
+        ):
             return found
         if found:
             _end(folder)  # it was started from other code than this, or with other choices
@@ -103,10 +115,29 @@ def find(folder: Path) -> Sandbox | None:
     return Sandbox(record["endpoint"], record["aws_port"], record["command_port"], record["pid"])
 
 
+def choices(folder: Path) -> dict[str, str]:
+    """What was chosen for the machines when the sandbox was started (CHOICES); it holds until another choice is made."""
+    return dict(_record(folder.absolute()).get("choices", {}))
+
+
+def _choices() -> dict[str, str]:
+    """What the environment chooses now. Raises SandboxFailed for a number that is none."""
+    chosen = {name: os.environ[name] for name in CHOICES if name in os.environ}
+    for name in NUMBERS:
+        try:
+            if 0 <= float(chosen.get(name) or 0) < math.inf:
+                continue
+        except ValueError:
+            pass
+        raise SandboxFailed(f"{name}: {chosen[name]!r} is not allowed; allowed: seconds, such as 0 or 2.5")
+    return chosen
+
+
 def stop(folder: Path) -> bool:
     """End the sandbox, and all that is emulated with it; False when none was running."""
     folder = folder.absolute()
     running = _end(folder)
+    end_strays(folder / "machines")  # of one that was killed, now or earlier
     (folder / "sandbox.json").unlink(missing_ok=True)
     return running
 
@@ -261,6 +292,7 @@ def main(folder: Path) -> None:
         "command_port": command_port,
         "emulator": identity,
         "code": code_version(),
+        "machines": bool(os.environ.get(MACHINES)),
         "choices": {name: os.environ[name] for name in CHOICES if name in os.environ},
     }
     draft = folder / "sandbox.json.new"

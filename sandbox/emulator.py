@@ -3,22 +3,20 @@ and faults on demand. Whoever asks is told of each call that was answered."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from sandbox.faults import Faults, WrongFault
+from sandbox.calls import Call, Environ, body_of, read_call
+from sandbox.faults import Answer, Faults
 from sandbox.long_poll import LongPoll
 
 WHO = "/_sandbox"
@@ -33,17 +31,9 @@ FAULTS = "/_sandbox/faults"
 ACCOUNT = DEFAULT_ACCOUNT_ID
 """The emulated AWS account."""
 
-CHANGES = {
-    "ec2": ("RunInstances", "StartInstances", "StopInstances", "RebootInstances", "TerminateInstances"),
-    "cloudfront": ("POST", "PUT", "DELETE"),
-    "s3": ("POST", "PUT", "DELETE"),
-}
-"""Calls that may change what runs; looking at something is none."""
-
-Environ = dict[str, Any]
 Start = Callable[..., Any]
-Seen = Callable[[str, str, list[str]], None]
-"""Told of a call: service, action, and the EC2 instances that it names."""
+Seen = Callable[[Call], None]
+"""Told of a call that may have changed something, once it is answered, and went well."""
 
 
 @dataclass
@@ -65,21 +55,26 @@ class Emulator:
         path = environ.get("PATH_INFO", "")
         if path.startswith(WHO):
             return self._own(path, environ, start_response)
-        service, action, instances = _call(environ)
-        struck = self.faults.strike(service, action)
+        call = read_call(environ)
+        struck = self.faults.strike(call.service, call.action)
         if struck:
-            start_response(f"{struck.status} Emulated", [("Content-Type", struck.content_type)])
-            return [struck.body]
-        if service == "dynamodb":
+            return _answer(struck, environ, start_response)
+        if call.service == "dynamodb":
             with self._dynamodb:
                 return self._moto(environ, start_response)
-        if (service, action) == ("sqs", "ReceiveMessage"):
+        if (call.service, call.action) == ("sqs", "ReceiveMessage"):
             return self._sqs.receive(environ, start_response)
-        answer = self._moto(environ, start_response)
-        if service == "sqs":
+        told: list[str] = []
+
+        def start(status: str, *rest: Any) -> Any:
+            told.append(status)
+            return start_response(status, *rest)
+
+        answer = self._moto(environ, start)
+        if call.service == "sqs":
             self._sqs.changed()
-        if action in CHANGES.get(service, ()):
-            self.seen(service, action, instances)
+        if call.writes and told and told[0].startswith("2"):
+            self.seen(call)
         return answer
 
     def _own(self, path: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
@@ -99,15 +94,15 @@ class Emulator:
     def _change_faults(self, method: str, environ: Environ) -> tuple[str, Any]:
         try:
             if method == "POST":
-                self.faults.set(json.loads(_body(environ)))
+                self.faults.set(json.loads(body_of(environ)))
             elif method == "DELETE":
                 self.faults.clear()
-        except (WrongFault, json.JSONDecodeError) as error:
+        except ValueError as error:  # WrongFault, and what is no JSON
             return "400 Bad Request", {"error": str(error)}
-        return "200 OK", {"happened": self.faults.happened}
+        return "200 OK", {"set": self.faults.shown(), "happened": self.faults.happened}
 
 
-def _unseen(service: str, action: str, instance_ids: list[str]) -> None:
+def _unseen(call: Call) -> None:
     """Nobody wants to know."""
 
 
@@ -124,25 +119,10 @@ def serve(identity: str, port: int, leftovers: Callable[[], list[str]], seen: Se
     return f"http://127.0.0.1:{server.server_port}"
 
 
-def _call(environ: Environ) -> tuple[str, str, list[str]]:
-    """Service and action of a call, as its signature and its headers name them; for S3 the HTTP method."""
-    scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
-    service = scope.group(1) if scope else ""
-    target = environ.get("HTTP_X_AMZ_TARGET", "")
-    if target:
-        return service, target.rpartition(".")[2], []
-    if service == "ec2":
-        form = parse_qs(_body(environ).decode(errors="replace"))
-        instances = [value for key, [value, *_] in form.items() if key.startswith("InstanceId")]
-        return service, form.get("Action", [""])[0], instances
-    return service, environ["REQUEST_METHOD"], []
-
-
-def _body(environ: Environ) -> bytes:
-    """The body, which stays to be read by whoever comes after."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body
+def _answer(struck: Answer, environ: Environ, start_response: Start) -> Iterable[bytes]:
+    body_of(environ)  # unread, it would reset the connection before the answer is read
+    start_response(f"{struck.status} Emulated", [*struck.headers, ("Content-Length", str(len(struck.body)))])
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else struck.body]
 
 
 def _free(port: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 import contract
 from sandbox.machines.addresses import LOOPBACK
 from sandbox.machines.machine import BootFailed, Machine, wait_for
@@ -26,8 +28,9 @@ def boot(machine: Machine) -> None:
             "dependencies", "app/backend has no node_modules: `make up` installs them (tools/node.sh)"
         )
     say("running", "settings")
-    environment = {**machine.environment, **_loopback(machine)}
-    machine.write_loopback(_loopback(machine))
+    loopback = _loopback(machine)
+    machine.write_loopback(loopback)
+    environment = {**machine.environment, **loopback}
     say("running", "server")
     # The folder on the command line shows whose process it is; the programs don't look at it.
     mark = str(machine.folder)
@@ -46,6 +49,9 @@ def boot(machine: Machine) -> None:
     wait_for(
         f"http://{LOOPBACK}:{environment['PORT']}/api/health", START_LIMIT_S, services[0], machine, headers
     )
+    for service in services:
+        if not service.is_running:
+            raise BootFailed("server", f"{service.name} does not stay: {service.tail()}")
     say("ready")
 
 
@@ -56,9 +62,12 @@ def port_of(machine: Machine) -> int:
 
 def _loopback(machine: Machine) -> dict[str, str]:
     """What differs from the machine's own environment file, since all of this is one machine."""
-    secret = machine.client("ssm").get_parameter(
-        Name=machine.environment["ORIGIN_SECRET_PARAMETER"], WithDecryption=True
-    )["Parameter"]["Value"]
+    try:
+        secret = machine.client("ssm").get_parameter(
+            Name=machine.environment["ORIGIN_SECRET_PARAMETER"], WithDecryption=True
+        )["Parameter"]["Value"]
+    except (BotoCoreError, ClientError) as error:
+        raise BootFailed("settings", f"the origin's secret could not be read: {error}") from error
     return {
         **_comfyui(machine),
         "HOST": LOOPBACK,

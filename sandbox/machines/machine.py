@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ import boto3.session
 from cloud_init.render import ETC, SCRIPT_DIRECTORY
 from sandbox.machines import user_data
 from sandbox.machines.addresses import Addresses
-from sandbox.machines.processes import Service, stop_all
+from sandbox.machines.processes import MARK, Service, stop_all
 from sandbox.machines.readiness import Readiness
 
 BOOT_SECONDS = "SANDBOX_BOOT_SECONDS"
@@ -39,7 +40,7 @@ class Halted(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Boot:
-    """What EC2 says of an instance, and where things lie on this machine. `bucket_changes` counts writes to S3."""
+    """What EC2 says of an instance, and where things lie on this machine. `bucket_changes` counts writes of models to S3."""
 
     instance_id: str
     role: str
@@ -95,7 +96,7 @@ class Machine:
     def stop(self) -> None:
         """Power off."""
         self._stopped.set()
-        self.readiness.closed = True
+        self.readiness.close()
         stop_all(self.services)
 
     def run(self, services: Sequence[Service]) -> None:
@@ -139,7 +140,7 @@ class Machine:
         return self.boot.addresses
 
     def bucket_changes(self) -> int:
-        """Number of writes to S3 so far."""
+        """Number of writes of models to S3 so far."""
         return self.boot.bucket_changes()
 
     @property
@@ -155,6 +156,7 @@ class Machine:
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
+            MARK: str(self.folder),
         }
 
     @property
@@ -199,7 +201,7 @@ def wait_for(
         try:
             direct.open(request, timeout=5).close()
             return
-        except OSError:
+        except (OSError, http.client.HTTPException):
             time.sleep(0.1)
     raise BootFailed(
         "server", f"{service.name} does not answer at {url} after {limit_s:.0f} s: {service.tail()}"

@@ -9,15 +9,15 @@ import sys
 import threading
 import time
 import types
+import uuid
 from pathlib import Path
 from typing import Any
 
 import boto3.session
 
 import contract
-from cloud_init.render import SCRIPT_DIRECTORY
 from sandbox.machines.addresses import LOOPBACK
-from sandbox.machines.machine import Boot, BootFailed, Machine, wait_for
+from sandbox.machines.machine import Boot, BootFailed, Halted, Machine, wait_for
 from sandbox.machines.processes import Service
 
 START_LIMIT_S = 60.0
@@ -86,17 +86,31 @@ def _warm_up(machine: Machine, models: Path) -> list[str]:
     notes: list[str] = []
     for kind in contract.KINDS:
         port = str(ports_of(machine.boot, machine.boot.private_ip)[kind])
-        done = subprocess.run(
-            [sys.executable, str(machine.script("warm_up.py")), port, checkpoint],
-            capture_output=True,
-            text=True,
-            env=machine.environment,
-            check=False,
-        )
-        if done.returncode:
-            raise BootFailed("warm-up", done.stderr.strip() or f"exit status {done.returncode}")
-        notes.append(done.stdout.strip())
+        notes.append(_picture(machine, [str(machine.script("warm_up.py")), port, checkpoint]))
     return notes
+
+
+def _picture(machine: Machine, script: list[str]) -> str:
+    """What the script says. It ends with the machine. Raises BootFailed with its own words, Halted."""
+    running = subprocess.Popen(
+        [sys.executable, *script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=machine.environment,
+    )
+    while True:
+        try:
+            out, err = running.communicate(timeout=0.2)
+            break
+        except subprocess.TimeoutExpired:
+            if machine.is_stopped:
+                running.kill()
+    if machine.is_stopped:
+        raise Halted
+    if running.returncode:
+        raise BootFailed("warm-up", err.strip() or f"exit status {running.returncode}")
+    return out.strip()
 
 
 class ModelSync:
@@ -104,7 +118,7 @@ class ModelSync:
 
     def __init__(self, machine: Machine, models: Path) -> None:
         self._machine = machine
-        self._script: Any = _load(machine.folder / "files" / f"{SCRIPT_DIRECTORY}/model_sync.py".lstrip("/"))
+        self._script: Any = _load(machine.script("model_sync.py"))
         self._script.ROOT, self._script.RUN = models, machine.folder / "run"
         self._script.RUN.mkdir(parents=True, exist_ok=True)
         models.mkdir(parents=True, exist_ok=True)
@@ -139,8 +153,8 @@ class ModelSync:
 
 
 def _load(script: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(f"machine_{id(script)}", script)
-    if spec is None or spec.loader is None:
+    spec = importlib.util.spec_from_file_location(f"machine_{uuid.uuid4().hex}", script)
+    if not script.is_file() or spec is None or spec.loader is None:
         raise BootFailed("models", f"the user data carries no {script.name}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up

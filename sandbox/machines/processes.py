@@ -19,6 +19,9 @@ STEADY_S = 10.0
 """Alive for so long, a service starts anew with the shortest pause."""
 LOG_LIMIT_BYTES = 20_000_000
 """A log larger than this is begun again: a crash loop must not fill the disk."""
+MARK = "SANDBOX_MACHINE"
+"""In the environment of all that runs for a machine: the machine's folder. A supervisor knows its strays by it."""
+GONE_LIMIT_S = 5.0
 
 
 @dataclass(kw_only=True)
@@ -44,13 +47,28 @@ class Service:
                 return
             now = time.monotonic()
             if self.process:  # it ended by itself
-                self.failures = 0 if now - self.started > STEADY_S else self.failures + 1
-                self.next_start = now + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
+                _signal_group(self.process.pid, signal.SIGKILL)  # what it had started goes with it
                 self.process = None
+                self._failed(now, steady=now - self.started > STEADY_S)
             if now >= self.next_start:
                 self._start(now)
 
+    def _failed(self, now: float, steady: bool = False) -> None:
+        self.failures = 0 if steady else self.failures + 1
+        self.next_start = now + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
+
     def _start(self, now: float) -> None:
+        try:
+            self._spawn()
+        except (
+            OSError
+        ) as error:  # no such program, no room for its log: tried again like one that ends at once
+            self._failed(now)
+            with suppress(OSError), self.log.open("a") as out:
+                out.write(f"{self.name} does not start: {error}\n")
+        self.started = now
+
+    def _spawn(self) -> None:
         mode = "ab" if self.log.exists() and self.log.stat().st_size < LOG_LIMIT_BYTES else "wb"
         with self.log.open(mode) as out:
             self.process = subprocess.Popen(
@@ -62,7 +80,11 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.started = now
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs now, and has never ended by itself before it was steady."""
+        return self.process is not None and self.process.poll() is None and self.failures == 0
 
     def stop(self) -> None:
         """End it and all that it started: asked first, then killed."""
@@ -71,10 +93,10 @@ class Service:
             process = self.process
         if process is None:
             return
-        _signal(process.pid, signal.SIGTERM)
+        _signal_group(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_LIMIT_S)
-        _signal(process.pid, signal.SIGKILL)
+        _signal_group(process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             process.wait(1)
 
@@ -98,23 +120,28 @@ def stop_all(services: Sequence[Service]) -> None:
 
 
 def end_strays(folder: Path) -> int:
-    """Kill what a supervisor that was killed left running for `folder`; how many there were.
+    """Kill what a supervisor that was killed left running for `folder`, and wait until it is gone; how many there were.
 
-    Ours is what names a path under it on its command line, and nothing else.
+    Ours is what has a path under it in MARK of its environment, and nothing else: an editor or a `tail` of a log stays.
     """
-    mark = f"{folder}{os.sep}"
-    told = subprocess.run(["ps", "-ww", "-eo", "pid=,command="], capture_output=True, text=True, check=False)
-    pids = [int(line.split(None, 1)[0]) for line in told.stdout.splitlines() if mark in line]
-    ours = [pid for pid in pids if pid != os.getpid()]
+    ours = _marked(folder)
     for pid in ours:
-        _signal(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + GONE_LIMIT_S
+    while _marked(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)  # their ports are free only then
     return len(ours)
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    """To the whole group that the process leads, or to it alone."""
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+def _marked(folder: Path) -> list[int]:
+    """Processes with the mark, by `ps`: Linux and macOS both show the environment after the command."""
+    mark = f" {MARK}={folder}{os.sep}"
+    told = subprocess.run(["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+    return [int(line.split(None, 1)[0]) for line in told.stdout.splitlines() if mark in line]
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    """To all that is left of the group that this process led; nothing when none is."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+        os.killpg(leader, number)

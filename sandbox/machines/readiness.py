@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 MESSAGE_LIMIT = 1000
 
@@ -24,12 +27,16 @@ class Readiness:
     instance_id: str
     boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_at: str = field(default_factory=_now)
-    closed: bool = False
+    _closed: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def close(self) -> None:
+        """The machine is no more: nothing is written from now on, and nothing is on its way."""
+        with self._lock:
+            self._closed = True
 
     def tell(self, state: str, stage: str = "", message: str = "") -> None:
-        """Write the record: pending, running, ready or failed."""
-        if self.closed:
-            return
+        """Write the record: pending, running, ready or failed. That it can't be sent stops nothing, as on a machine."""
         record = {
             "state": state,
             "stage": stage,
@@ -39,4 +46,14 @@ class Readiness:
             "startedAt": self.started_at,
             "updatedAt": _now(),
         }
-        self.ssm.put_parameter(Name=self.parameter, Type="String", Overwrite=True, Value=json.dumps(record))
+        with self._lock:
+            if not self._closed:
+                self._send(json.dumps(record))
+
+    def _send(self, text: str) -> None:
+        try:
+            self.ssm.put_parameter(Name=self.parameter, Type="String", Overwrite=True, Value=text)
+        except (BotoCoreError, ClientError) as error:
+            print(
+                f"machines: {self.instance_id}: the readiness record could not be sent: {error}", flush=True
+            )

@@ -14,18 +14,23 @@ from typing import Any
 import boto3.session
 
 import contract
+from sandbox.calls import Call
 from sandbox.edge import Edges
 from sandbox.machines import backend, ml_server
 from sandbox.machines.addresses import Addresses
 from sandbox.machines.machine import Boot, Machine
 from sandbox.machines.processes import end_strays
-from sandbox.machines.user_data import NoCloudConfig
 
 PROGRAMS: dict[str, Callable[[Machine], None]] = {
     contract.ML_SERVER: ml_server.boot,
     contract.BACKEND: backend.boot,
 }
 """Roles that have a stand-in. A NAT instance has none: nothing is filtered here."""
+HALTING = ("RebootInstances", "StopInstances")
+"""After these nothing of a machine runs on, even when it is started again before anybody looked."""
+CHANGING = ("RunInstances", "StartInstances", "TerminateInstances", *HALTING)
+"""EC2's calls after which other machines may run than before."""
+MODELS = (contract.MODELS_PREFIX, contract.LORAS_PREFIX)
 TICK_S = 0.25
 LOOK_S = 5.0
 """EC2 is looked at this often even when no call was seen that could have changed it."""
@@ -41,7 +46,9 @@ class Supervisor:
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     bucket_changes: int = 0
     _nudged: threading.Event = field(default_factory=threading.Event)
-    _reboots: set[str] = field(default_factory=set[str])
+    _halted: set[str] = field(default_factory=set[str])
+    _calls: threading.Lock = field(default_factory=threading.Lock)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
     _failed: set[str] = field(default_factory=set[str])
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -60,22 +67,28 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="machines", daemon=True)
         self._thread.start()
 
-    def saw_call(self, service: str, action: str, instance_ids: list[str]) -> None:
+    def saw_call(self, call: Call) -> None:
         """The emulator answered a call that may have changed something. Fine before `start`, too."""
-        if service == "s3":
-            self.bucket_changes += 1
-            return
-        if action == "RebootInstances":
-            self._reboots.update(instance_ids)
-        self._nudged.set()
+        with self._calls:
+            # DeleteObjects names its keys in its body.
+            if call.service == "s3" and (call.key.startswith(MODELS) or call.action == "DeleteObjects"):
+                self.bucket_changes += 1
+            if call.action in HALTING:
+                self._halted.update(call.instances)
+        if call.service == "cloudfront" or call.action in CHANGING:
+            self._nudged.set()
 
     def close(self) -> None:
         """Power everything off."""
         self._ended.set()
         if self._thread is None:
             return
-        self._thread.join(TICK_S * 8)
-        self._stop_all(list(self.machines))
+        self._thread.join(
+            TICK_S * 8
+        )  # no longer: it may be stopping a machine, which is done here just as well
+        with self._starting:
+            self._stop_all(list(self.machines))
+        self._edges.close()
 
     def _run(self) -> None:
         looked = 0.0
@@ -85,6 +98,7 @@ class Supervisor:
                     self._nudged.clear()
                     looked = time.monotonic()
                     self._reconcile()
+                    self._edges.follow()
                 for machine in list(self.machines.values()):
                     machine.keep()
             except Exception as error:  # one bad look must not end all machines
@@ -92,13 +106,15 @@ class Supervisor:
             self._nudged.wait(TICK_S)
 
     def _reconcile(self) -> None:
-        self._edges.follow()
+        with self._calls:
+            halted, self._halted = self._halted, set[str]()
         running = {one["InstanceId"]: one for one in self._running()}
         gone = [instance_id for instance_id in self.machines if instance_id not in running]
-        rebooted = [instance_id for instance_id in self._reboots if instance_id in self.machines]
-        self._reboots.clear()
-        self._failed &= running.keys()
-        self._stop_all([*gone, *rebooted])
+        again = [
+            instance_id for instance_id in self.machines if instance_id in halted and instance_id in running
+        ]
+        self._failed &= running.keys() - halted
+        self._stop_all([*gone, *again])
         for instance_id, instance in running.items():
             if instance_id not in self.machines and instance_id not in self._failed:
                 self._begin(instance)
@@ -133,13 +149,18 @@ class Supervisor:
             bucket_changes=lambda: self.bucket_changes,
         )
         machine = Machine(boot, PROGRAMS[boot.role])
-        try:
-            machine.start()
-        except (NoCloudConfig, ValueError, KeyError) as error:
-            self._failed.add(instance_id)  # an instance of a test, with user data of its own: nothing to boot
-            print(f"machines: {instance_id} ({boot.role}) cannot boot: {error}", flush=True)
-            return
-        self.machines[instance_id] = machine
+        with self._starting:
+            if self._ended.is_set():
+                return
+            try:
+                machine.start()
+            except (ValueError, KeyError) as error:
+                self._failed.add(
+                    instance_id
+                )  # an instance of a test, with user data of its own: nothing to boot
+                print(f"machines: {instance_id} ({boot.role}) cannot boot: {error}", flush=True)
+                return
+            self.machines[instance_id] = machine
 
     def _stop_all(self, instance_ids: list[str]) -> None:
         stopping = [threading.Thread(target=self.machines[one].stop) for one in instance_ids]
