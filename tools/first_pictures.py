@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +50,14 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
 
     folder: the sandbox's.
     """
+    # As the sandbox runs, which may have been started by another command than this.
+    is_real = bool(daemon.choices(folder).get(REAL_COMFYUI))
     try:
-        if not os.environ.get(REAL_COMFYUI):
+        if not is_real:
             _seed(stack, folder)
-        _wait(stack, outputs)
+        _wait(
+            stack, {role: id for role, id in MACHINES.items() if not is_real or role != "ml-server"}, outputs
+        )
         email, password = users.ensure_demo(stack)
         url = daemon.edge_url(folder, stack.name)
         if url is None:
@@ -62,7 +65,7 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
         api = Api(url, _sign_in(stack, outputs, email, password))
         target = folder / "pictures"
         target.mkdir(exist_ok=True)
-        style = {} if os.environ.get(REAL_COMFYUI) else {"style": STYLE}
+        style = {} if is_real else {"style": STYLE}
         files = [
             _picture(api, {**WISH, **style}, target / "text.png"),
             _picture(api, {**DRAWN_WISH, "sketchId": api.upload(draw_room())}, target / "sketch.png"),
@@ -92,10 +95,8 @@ def _seed(stack: Stack, folder: Path) -> None:
         say(f"models: {pushed} emulated ones pushed to s3://{stack.output('bucketName')} (a few KB each)")
 
 
-def _wait(stack: Stack, outputs: dict[str, Any]) -> None:
-    for role, output in MACHINES.items():
-        if role == "ml-server" and os.environ.get(REAL_COMFYUI):
-            continue
+def _wait(stack: Stack, machines: dict[str, str], outputs: dict[str, Any]) -> None:
+    for role, output in machines.items():
         args = wait.WaitArgs(
             role=role, instance_id=outputs[output], minutes=WAIT_MINUTES, poll_seconds=POLL_S
         )
@@ -128,7 +129,9 @@ def _picture(api: Api, wish: dict[str, Any], target: Path) -> Path:
 
     done = api.follow(api.generate(wish), tell, PICTURE_LIMIT_S)
     if done["state"] != "succeeded":
-        raise ApiFailed(f"the {name} picture has {done['state']}: {done.get('error', {}).get('message', '')}")
+        raise ApiFailed(
+            f"the {name} picture has {done['state']}: {(done.get('error') or {}).get('message', '')}"
+        )
     draft = target.with_suffix(".new")
     draft.write_bytes(api.fetch(done["images"][0]["url"]))
     draft.replace(target)

@@ -54,7 +54,8 @@ class Supervisor:
     _thread: threading.Thread | None = None
 
     def start(self, endpoint: str) -> None:
-        """Begin, in a thread, with the emulator at `endpoint`; strays of a process before this one are ended first, and their files removed."""
+        """Begin, in a thread, with the emulator at `endpoint`; what a process before this one left is ended first, and its
+        files removed."""
         end_strays(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
@@ -83,9 +84,8 @@ class Supervisor:
         self._ended.set()
         if self._thread is None:
             return
-        self._thread.join(
-            TICK_S * 8
-        )  # no longer: it may be stopping a machine, which is done here just as well
+        # No longer: it may be stopping a machine, which is done here just as well.
+        self._thread.join(TICK_S * 8)
         with self._starting:
             self._stop_all(list(self.machines))
         self._edges.close()
@@ -163,7 +163,8 @@ class Supervisor:
             self.machines[instance_id] = machine
 
     def _stop_all(self, instance_ids: list[str]) -> None:
-        stopping = [threading.Thread(target=self.machines[one].stop) for one in instance_ids]
+        machines = [machine for one in instance_ids if (machine := self.machines.get(one))]
+        stopping = [threading.Thread(target=machine.stop) for machine in machines]
         for thread in stopping:
             thread.start()
         for thread in stopping:

@@ -230,7 +230,7 @@ def test_it_ends_with_the_sandbox(engine: Engine, provider: tuple[CommandProvide
     provider[0].stop()
     until(lambda: ended)
     assert "the sandbox was stopped" in ended[0]
-    assert not alive(pid)
+    until(lambda: not alive(pid))
 
 
 def test_it_doesnt_share_our_process_group(engine: Engine):

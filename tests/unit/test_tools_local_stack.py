@@ -41,8 +41,9 @@ class FakeDaemon:
         self.running: FakeSandbox | None = None
         self.left: list[str] = []
 
-    def ensure(self, folder: Path) -> FakeSandbox:
+    def ensure(self, folder: Path, *, machines: bool) -> FakeSandbox:
         assert folder.is_dir()
+        assert machines, "the machines of the local stack run"
         if self.running:
             return replace(self.running, is_new=False)
         self.running = FakeSandbox(is_new=True)
