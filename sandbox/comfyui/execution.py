@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
+import logging
 import random
 import string
 import sys
@@ -32,6 +33,7 @@ from sandbox.comfyui.saving import PictureFolder
 from sandbox.comfyui.sockets import Sockets
 from sandbox.comfyui.validation import type_name
 
+_log = logging.getLogger(__name__)
 _PREVIEW_QUALITY = 95
 _TEMP_NAME_LETTERS = 5
 
@@ -81,7 +83,7 @@ class Worker:
         while True:
             item = await queue.get()
             if item is not None:
-                outcome = await self._run(item)
+                outcome = await self._run_safely(item)
                 is_remembered = self._parts.faults.take("forget_history") is None
                 queue.done(item, outcome, is_remembered=is_remembered)
                 if sockets.client_id is not None:
@@ -93,6 +95,15 @@ class Worker:
     def stop(self) -> None:
         """Let go of the thread; what it draws is drawn to its end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run_safely(self, item: Item) -> Outcome:
+        """As `_run`; where ComfyUI's worker would end for good (an odd `client_id`), it fails this prompt only."""
+        try:
+            return await self._run(item)
+        except Exception:
+            _log.exception("prompt %s", item.prompt_id)
+            self._parts.sockets.client_id = None
+            return Outcome(outputs={}, meta={}, is_success=False, messages=[])
 
     async def _run(self, item: Item) -> Outcome:
         self._is_interrupted = False
@@ -175,7 +186,7 @@ class _Run:
         """By LoadImage node: digest of its file, so that another file under the same name is loaded anew."""
         for node, one in self._prompt.items():
             if one["class_type"] == "LoadImage":
-                self._files[node] = self._file_digest(one["inputs"].get("image"))
+                self._files[node] = self._file_digest(one.get("inputs", {}).get("image"))
         self._signatures = Signatures(self._prompt, self._files.get)
         self._progress = Progress(item.prompt_id, parts.sockets)
         self._messages: list[tuple[str, dict[str, Any]]] = []

@@ -91,7 +91,8 @@ class Signatures:
     def of(self, node: str) -> str:
         """A node's signature."""
         if node not in self._known:
-            inputs: dict[str, Any] = self._prompt[node]["inputs"]
+            self._known[node] = node  # nodes that no output needs aren't validated, and may form a circle
+            inputs: dict[str, Any] = self._prompt[node].get("inputs", {})
             said = [self._value(name, inputs[name]) for name in sorted(inputs)]
             text = json.dumps([self._prompt[node]["class_type"], self._changes(node), said], default=str)
             self._known[node] = hashlib.sha256(text.encode()).hexdigest()

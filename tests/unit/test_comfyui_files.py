@@ -178,6 +178,10 @@ def test_a_model_that_goes_while_its_prompt_waits_fails_it(tmp_path: Path):
 def test_extra_paths_add_to_the_models_and_the_default_ones_go_first(tmp_path: Path):
     (tmp_path / "shared" / "loras").mkdir(parents=True)
     (tmp_path / "shared" / "loras" / "minimalist.safetensors").touch()
+    for folder, word in ((tmp_path / "shared", "shared"), (tmp_path / "base" / "models", "own")):
+        (folder / "loras").mkdir(parents=True, exist_ok=True)
+        header = json.dumps({"__metadata__": {"where": word}}).encode()
+        (folder / "loras" / "both.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "scribble.safetensors").touch()
     (tmp_path / "paths.yaml").write_text(
@@ -186,7 +190,13 @@ def test_extra_paths_add_to_the_models_and_the_default_ones_go_first(tmp_path: P
     )
     emulator = Emulator(tmp_path / "base", "--extra-model-paths-config", str(tmp_path / "paths.yaml"))
     try:
-        assert emulator.call("GET", "/models/loras").json == ["detail.safetensors", "minimalist.safetensors"]
+        assert emulator.call("GET", "/models/loras").json == [
+            "both.safetensors",
+            "detail.safetensors",
+            "minimalist.safetensors",
+        ]
+        metadata = emulator.call("GET", "/view_metadata/loras?filename=both.safetensors").json
+        assert metadata == {"where": "shared"}
         assert emulator.call("GET", "/models/controlnet").json == [
             "control_v11p_sd15_scribble.pth",
             "scribble.safetensors",

@@ -274,6 +274,25 @@ def client_id(client: Listener) -> str:
     return client.messages[0]["data"]["sid"]
 
 
+def test_what_leads_to_an_output_soonest_runs_first(emulator: Emulator):
+    prompt = graph("text")
+    prompt["8"]["inputs"] = {"vae": ["4", 2], "samples": ["3", 0]}  # so that 5 is looked at before 4
+    client = emulator.listen("observer")
+    emulator.post(prompt, "observer")
+    client.wait_for_end()
+    ran = [one["data"]["node"] for one in client.messages if one["type"] == "executing"]
+    assert ran[:2] == ["4", "5"], "4 is two steps from the output, by way of 8"
+
+
+def test_who_comes_back_after_the_end_is_told_of_no_node(emulator: Emulator):
+    client = emulator.listen("observer")
+    emulator.post(GRAPHS["text"], "observer")
+    client.wait_for_end()
+    client.close()
+    again = emulator.listen("observer", flags={})
+    assert again.types() == ["status", "feature_flags"]
+
+
 @pytest.mark.parametrize("path", ["/ws", "/api/ws"])
 def test_who_connects_is_greeted(emulator: Emulator, path: str):
     assert emulator.listen("observer-1", path=path).messages == [

@@ -218,6 +218,21 @@ def test_two_nodes_that_say_the_same_are_run_once(emulator: Emulator):
     assert shown["output"] is None, "ComfyUI tells it of any node whose result turns out to be there"
 
 
+def test_odd_nodes_that_no_output_needs_do_no_harm(emulator: Emulator):
+    prompt = graph("text")
+    prompt["50"] = {"class_type": "LoadImage"}
+    prompt["51"] = {"class_type": "VAEDecode", "inputs": {"samples": ["52", 0], "vae": ["99", 0]}}
+    prompt["52"] = {"class_type": "VAEDecode", "inputs": {"samples": ["51", 0], "vae": ["52", 0]}}
+    assert emulator.history(emulator.post(prompt))["status"]["completed"]
+
+
+@pytest.mark.parametrize("more", [{"client_id": ["odd"]}, {"extra_data": {"extra_pnginfo": "odd"}}])
+def test_an_odd_request_fails_alone(emulator: Emulator, more: dict[str, Any]):
+    entry = emulator.history(emulator.post(GRAPHS["text"], **more))
+    assert not entry["status"]["completed"]
+    assert emulator.history(emulator.post(GRAPHS["text"]))["status"]["completed"], "the worker goes on"
+
+
 def test_the_history_keeps_the_newest_ten_thousand(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sandbox.comfyui.prompt_queue.LONGEST_HISTORY", 3)
     queue = PromptQueue(lambda: None)
