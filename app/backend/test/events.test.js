@@ -220,16 +220,25 @@ describe('the heart of event streams', () => {
     const on = await stage({ lookMs: 60_000, beatMs: 20 })
     const stream = await on.watch()
     await stream.until(() => stream.beats >= 3)
-    // A reader so slow that its ended stream is still there at the next beat.
+    stream.stop()
+    await stream.until(() => on.events.open === 0)
+    // A reader so slow that its ended stream is still there at the next beats.
+    const socket = connect(on.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
+    socket.pause()
+    await stream.until(() => on.events.open === 1)
+    const [{ response }] = on.events.watched.get(ID)
     const errors = []
-    for (const { response } of on.events.watched.get(ID)) response.on('error', (error) => errors.push(error))
-    const { response } = [...on.events.watched.get(ID)][0]
-    response.socket.cork()
+    response.on('error', (error) => errors.push(error))
+    // Until the kernel's buffers are full too.
+    for (let n = 0; n < 60; n++) {
+      await on.events.tell({ id: ID, version: 1, type: 'preview', image: 'x'.repeat(900_000) })
+      await pause(5)
+    }
     response.end()
-    await pause(80)
-    assert.deepEqual(errors, [])
-    response.socket.uncork()
-    await stream.ended
+    await pause(100)
+    assert.deepEqual([errors, on.events.open], [[], 1])
+    socket.destroy()
+    await stream.until(() => on.events.open === 0)
     await on.close()
   })
 })
