@@ -74,7 +74,8 @@ def write_environment(path: Path, environment: dict[str, str]) -> None:
     """The same form, in a file of the user alone, whole or not at all. Raises ValueError for a value of two lines."""
     lines = [f"{key}={_quoted(key, value)}\n" for key, value in sorted(environment.items())]
     draft = path.with_suffix(".new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+    draft.unlink(missing_ok=True)  # one that was left has a mode of its own
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.writelines(lines)
     draft.replace(path)
 
