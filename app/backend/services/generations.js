@@ -14,6 +14,8 @@ import {
 } from '@aws-sdk/lib-dynamodb'
 import { contract, UNFINISHED } from '../contract.js'
 
+const MOST_QUERIES = 20
+// Of one page: DynamoDB's limit counts what the filter drops too.
 const BATCH = 100
 /** Most items of a BatchGetItem. */
 
@@ -76,8 +78,24 @@ export class Generations {
     return found
   }
 
-  /** A page of an owner's generations, newest first. `after` = {id, createdAt} of the last one of the page before. */
+  /**
+   * A page of an owner's generations, newest first; full while there are more, unless very many others lie between.
+   * `after` = {id, createdAt} of the last item that the page before looked at.
+   */
   async ofOwner(owner, { limit, after, state }) {
+    const items = []
+    let next = after
+    for (let query = 0; query < MOST_QUERIES; query++) {
+      const page = await this.#lookedAt(owner, { limit: limit - items.length, after: next, state })
+      items.push(...page.items)
+      next = page.next
+      if (!next || items.length === limit) break
+    }
+    return { items, next }
+  }
+
+  /** So many items of an owner, and those of them that are generations (in this state). */
+  async #lookedAt(owner, { limit, after, state }) {
     const { Items, LastEvaluatedKey } = await this.dynamo.send(
       new QueryCommand({
         TableName: this.table,
@@ -239,6 +257,7 @@ export class Generations {
   async #change(id, condition, { values = {}, ...change }) {
     const update = expression(change)
     const names = { ...update.ExpressionAttributeNames, ...(condition?.includes('#state') ? { '#state': 'state' } : {}) }
+    const all = { ...update.ExpressionAttributeValues, ...values }
     try {
       await this.dynamo.send(
         new UpdateCommand({
@@ -247,7 +266,8 @@ export class Generations {
           ...update,
           ...(condition ? { ConditionExpression: condition } : {}),
           ExpressionAttributeNames: names,
-          ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ...values },
+          // What only removes has none, and DynamoDB refuses an empty list.
+          ExpressionAttributeValues: Object.keys(all).length > 0 ? all : undefined,
         }),
       )
       return true
