@@ -58,6 +58,8 @@ def show_one(stack: Stack, id: str, *, json: bool) -> int:
     record = records.get(stack, place.table, id)
     if record is None:
         raise OpsError(unknown(id), BAD)
+    if isinstance(record.get("recipe"), str):
+        record["recipe"] = json_text.loads(record["recipe"])  # the backend keeps it as JSON text
     with taken(stack, place.dead) as held:
         record["deadLetters"] = len(held.of(id))
     if json:

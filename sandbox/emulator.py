@@ -15,6 +15,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from sandbox import light_tables
 from sandbox.calls import Call, Environ, body_of, read_call
 from sandbox.faults import Answer, Faults
 from sandbox.long_poll import LongPoll
@@ -49,6 +50,7 @@ class Emulator:
     _dynamodb: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        light_tables.install()
         self._sqs = LongPoll(self._moto)
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:

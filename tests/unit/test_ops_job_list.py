@@ -166,7 +166,7 @@ def test_nothing_but_show_tells_a_prompt(ground: Ground, capsys: pytest.CaptureF
 
 
 def test_show_tells_the_whole_record(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
-    id = ground.failed(images=[{"n": 0, "width": 512}], recipe={"seed": 7})
+    id = ground.failed(images=[{"n": 0, "width": 512}], recipe='{"seed": 7}')
     assert run("show", id.upper(), "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["recipe"] == {"seed": 7} and told["images"] == [{"n": 0, "width": 512}]

@@ -43,7 +43,7 @@ export class Generations {
       ConditionExpression: 'attribute_not_exists(unfinished) OR size(unfinished) < :limit',
       ExpressionAttributeValues: { ':ids': new Set([record.id]), ':limit': limit },
     }
-    const put = { TableName: this.table, Item: record, ConditionExpression: 'attribute_not_exists(id)' }
+    const put = { TableName: this.table, Item: packed(record), ConditionExpression: 'attribute_not_exists(id)' }
     try {
       await this.dynamo.send(new TransactWriteCommand({ TransactItems: [{ Put: put }, { Update: owned }] }))
       return ACCEPTED
@@ -59,10 +59,10 @@ export class Generations {
     const { Item } = await this.dynamo.send(
       new GetCommand({ TableName: this.table, Key: { id }, ConsistentRead: consistent }),
     )
-    return Item
+    return unpacked(Item)
   }
 
-  /** Many records at once; those that aren't there are left out. */
+  /** Many records at once, without their recipes; those that aren't there are left out. */
   async getMany(ids) {
     const found = []
     for (let at = 0; at < ids.length; at += BATCH) {
@@ -167,7 +167,7 @@ export class Generations {
           ReturnValues: 'ALL_NEW',
         }),
       )
-      return Attributes
+      return unpacked(Attributes)
     } catch (error) {
       if (error.name === CONDITION_FAILED) return null
       throw error
@@ -277,6 +277,10 @@ export class Generations {
     }
   }
 }
+
+/** The recipe is kept as JSON text: a graph is some hundred nested attributes, which nobody asks the table for. */
+const packed = (record) => ({ ...record, recipe: JSON.stringify(record.recipe) })
+const unpacked = (item) => (item?.recipe ? { ...item, recipe: JSON.parse(item.recipe) } : item)
 
 /** An update expression that sets, removes and counts; every name by a placeholder, since some are DynamoDB's words. */
 function expression({ set = {}, remove = [], version = false }) {
