@@ -15,6 +15,9 @@ WATERMARK = "emulated"
 _SMOOTH_UP_TO = 768 * 768
 """Pixels up to which a picture is drawn twice as big and then reduced, so that its edges are smooth."""
 
+_GREY = (127, 127, 127)
+"""What an empty latent is decoded to."""
+
 _PREVIEW_SIDE = 64
 """A picture that is still emerging is drawn this small."""
 
@@ -41,7 +44,8 @@ class Emerging:
             size = max(1, round(latent.width * scale)), max(1, round(latent.height * scale))
             chance = Random(digest(latent))  # noqa: S311  # no secret
             noise = Image.frombytes("RGB", size, chance.randbytes(3 * size[0] * size[1]))
-            self._ends = noise, _draw(latent, size, 0)
+            grey = Image.new("RGB", size, _GREY)
+            self._ends = Image.blend(noise, grey, 0.5), _draw(latent, size, 0)
         noise, done = self._ends
         return Image.blend(noise, done, share)
 
@@ -49,7 +53,7 @@ class Emerging:
 def _draw(latent: Latent, size: tuple[int, int], number: int) -> Image.Image:
     wish = latent.wish
     if wish is None:
-        return Image.new("RGB", size, (127, 127, 127))  # an empty latent is grey
+        return Image.new("RGB", size, _GREY)
     is_smooth = (
         size[0] * size[1] <= _SMOOTH_UP_TO and not wish.positive.controls
     )  # a drawing's lines cover the edges

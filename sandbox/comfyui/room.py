@@ -30,6 +30,9 @@ _MAIN = ("bed", "desk", "dining_table")
 _LIGHT_SIDE = 96
 """Pixels across, in which light and shadow are drawn before they are made soft."""
 
+_COARSE = 256
+"""A canvas of fewer pixels' height has fewer boards: they would not be seen."""
+
 _NO_LIGHT = 128
 _DAY = 300
 """A sky whose colour adds up to more is a day's."""
@@ -92,6 +95,8 @@ def _paint_floor(pen: Pen, room: Shape, colours: Palette, chance: Random) -> Non
     left, right, bottom, width = room.left, room.right, room.bottom, pen.width
     pen.shape([(0, 1), (left, bottom), (right, bottom), (width, 1)], colours.floor)
     planks, rows = (10, 6) if room.is_tiled else (16, 4)
+    if pen.canvas.height < _COARSE:
+        planks, rows = 8, 2
 
     def at(across: float, deep: float) -> Point:
         share = deep * deep * 0.55 + deep * 0.45  # rows farther away look narrower

@@ -123,6 +123,14 @@ def test_how_a_sketch_steers_changes_the_picture(emulator: Emulator, change: dic
     assert pixels(before) != pixels(after)
 
 
+def test_a_sketch_without_strength_steers_nothing(emulator: Emulator):
+    same = {"n3_seed": 5, "n9_filename_prefix": "x"}
+    [without] = saved(emulator, small("text", **same))
+    [weakest] = saved(emulator, small("sketch", **same, n13_strength=0.0))
+    [weak] = saved(emulator, small("sketch", **same, n13_strength=0.3))
+    assert pixels(without) == pixels(weakest) != pixels(weak)
+
+
 def test_pictures_of_a_batch_differ(emulator: Emulator):
     paths = saved(emulator, small("text", n5_batch_size=4))
     assert [path.name for path in paths] == [f"txt2img_0000{number}_.png" for number in (1, 2, 3, 4)]
