@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from botocore.exceptions import ClientError
 from studio import Studio, call, studio, until
 
 from tools.api_client import Api, ApiFailed
@@ -146,10 +147,10 @@ def _trouble(running: Studio, accepted: Accepted, stop: threading.Event) -> None
 
 
 def _tried(step: Callable[[], Any]) -> bool:
-    """A fault needs somebody to hit: what was killed before may not be back yet."""
+    """A fault needs somebody to hit: what was killed or made to fail before may not be back yet."""
     try:
         return step() != 0
-    except OSError:
+    except (OSError, ClientError):
         return False
 
 

@@ -71,8 +71,12 @@ def test_a_transaction_whose_second_write_is_refused_leaves_the_first_undone(dyn
                 update("b", "SET n = :one", refused, "n = :no"),
             ]
         )
-    reasons: list[str] = [reason["Code"] for reason in failure.value.response["CancellationReasons"]]
-    assert reasons == ["None", "None", "ConditionalCheckFailed"]
+    response: Any = failure.value.response
+    assert [reason["Code"] for reason in response["CancellationReasons"]] == [
+        "None",
+        "None",
+        "ConditionalCheckFailed",
+    ]
     assert read(dynamodb, "a")["n"] == {"N": "1"} and read(dynamodb, "new") is None
 
 
