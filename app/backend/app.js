@@ -40,7 +40,8 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   // Only JSON is read; pictures are where they are uploaded.
   app.removeContentTypeParser('text/plain')
   app.decorateRequest('user', null)
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('Cache-Control', 'no-store') // pictures say otherwise
     const refused = stranger(config, request)
     if (refused) throw refused
   })

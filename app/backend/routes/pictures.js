@@ -88,7 +88,7 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
     return reply.send(found.body)
   }
 
-  const picture = (what) => ({
+  const picture = (what, type) => ({
     params: {
       type: 'object',
       properties: { id: schemas.idParams.properties.id, n: { type: 'string', enum: ['0', '1', '2', '3'] } },
@@ -99,21 +99,25 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
     },
     security: [{ bearer: [] }, { signature: [] }],
     summary: what,
-    response: schemas.problems,
+    response: {
+      200: { description: what, content: { [type]: { schema: { type: 'string', contentMediaType: type } } } },
+      304: { description: 'Not changed since `If-None-Match`', type: 'null' },
+      ...schemas.problems,
+    },
   })
 
   app.get('/api/images/:id/:n', {
-    schema: picture('A picture, as PNG'),
+    schema: picture('A picture, as PNG', TYPES.png),
     onRequest: seen(({ params }) => params.id, 'picture'),
     handler: (request, reply) => send(request, reply, pictureKey(request.params.id, request.params.n), 'picture'),
   })
   app.get('/api/images/:id/:n/thumbnail', {
-    schema: picture('A small WebP of a picture'),
+    schema: picture('A small WebP of a picture', TYPES.webp),
     onRequest: seen(({ params }) => params.id, 'picture'),
     handler: (request, reply) => send(request, reply, thumbnailKey(request.params.id, request.params.n), 'picture'),
   })
   app.get('/api/sketches/:id', {
-    schema: { ...picture('A drawing, as it was taken'), params: schemas.idParams },
+    schema: { ...picture('A drawing, as it was taken', TYPES.png), params: schemas.idParams },
     onRequest: seen(({ params }) => `sketch#${params.id}`, 'drawing'),
     handler: (request, reply) => send(request, reply, sketchKey(request.params.id), 'drawing'),
   })
