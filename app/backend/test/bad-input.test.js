@@ -4,11 +4,10 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs'
 import assert from 'node:assert/strict'
 import { createHmac, createSign, generateKeyPairSync } from 'node:crypto'
-import { request as ask } from 'node:http'
-import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { signedPath } from '../signing.js'
 import { badPictures } from './bad-pictures.js'
+import { exchange, send } from './raw-client.js'
 import { emulateAws, newUser, privateKey, publicKey, SECRET, startApp, token } from './support.js'
 
 const ME = newUser()
@@ -272,7 +271,18 @@ const SIGNED_CASES = [
   ['a signature for what is no id', signed(({ key }) => signedPath(key, '/api/images/..%2fmodels/0')), 404, 'id', 'is no id'],
 ]
 
-const TABLE = { 'a wish': FIELD_CASES, 'a body': BODY_CASES, 'a drawing': PICTURE_CASES, 'a token': TOKEN_CASES, 'what is not mine': OTHERS_CASES, 'a path': PATH_CASES, 'a method': METHOD_CASES, 'a list': LIST_CASES, 'the secret of the origin': SECRET_CASES, 'a signed address': SIGNED_CASES }
+const TABLE = {
+  'a wish': FIELD_CASES,
+  'a body': BODY_CASES,
+  'a drawing': PICTURE_CASES,
+  'a token': TOKEN_CASES,
+  'what is not mine': OTHERS_CASES,
+  'a path': PATH_CASES,
+  'a method': METHOD_CASES,
+  'a list': LIST_CASES,
+  'the secret of the origin': SECRET_CASES,
+  'a signed address': SIGNED_CASES,
+}
 
 describe('bad input', () => {
   let aws, api, port, pictures, ids, stock
@@ -374,34 +384,4 @@ function complete({ method = 'GET', path, json, body, picture, signed: change, h
   if (picture) body = pictures[picture]
   const type = json === undefined ? {} : { 'content-type': 'application/json' }
   return { method, path: filled(path), body, headers: { 'x-origin-secret': SECRET, ...asMe(), ...type, ...headers } }
-}
-
-/** Send it as it stands: node's client doesn't tidy up paths. Resolves with {status, headers, body}. */
-function send(port, { method, path, body, headers }) {
-  return new Promise((resolve, reject) => {
-    const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
-    const size = body === undefined || given['content-length'] || given['transfer-encoding'] ? {} : { 'content-length': Buffer.byteLength(body) }
-    const outgoing = ask({ host: '127.0.0.1', port, method, path, headers: { ...given, ...size }, agent: false }, (answer) => {
-      let text = ''
-      answer.on('data', (bytes) => (text += bytes))
-      answer.on('end', () => {
-        resolve({ status: answer.statusCode, headers: answer.headers, body: text })
-        outgoing.destroy()
-      })
-    })
-    outgoing.on('error', reject)
-    outgoing.setTimeout(10_000, () => outgoing.destroy(new Error(`no answer to ${method} ${path}`)))
-    if (given['content-length']) outgoing.write(body) // and never the rest
-    else outgoing.end(body)
-  })
-}
-
-function exchange(port, text) {
-  return new Promise((resolve, reject) => {
-    let said = ''
-    const socket = connect(port, '127.0.0.1', () => socket.write(text))
-    socket.on('data', (bytes) => (said += bytes))
-    socket.on('close', () => resolve(said))
-    socket.on('error', reject)
-  })
 }
