@@ -4,26 +4,14 @@
  */
 import sharp from 'sharp'
 import { Problem } from '../problems.js'
-import { groundOf } from './ground.js'
+import { linesInThread } from './lines.js'
 
 export const TYPES = { png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp' }
 /** How files of these kinds begin, in latin1. */
 const STARTS = [/^\x89PNG\r\n[^]\n/, /^\xff\xd8\xff/, /^RIFF[^]{4}WEBP/]
 const MIN_SIDE = 32
 const MAX_SIDE = 2048
-/** Larger drawings are made smaller: no picture is larger, and lines must stay lines. */
-const SOLID = 0.98
-// With more than this opaque, nobody drew on a transparent sheet.
-const CONTRAST = 18
-const MOST_CONTRAST = 64
-/** Least difference, of 255, between the ground and a line; and the least that is always enough. */
-const NOISE = 4
-// Times the middle distance from the ground, which is the paper's grain.
-const MIN_SPECK = 10
-const SPECK_SHARE = 0.00003
-// What hangs together in fewer pixels, or in less than this part of all, is no line.
-const MIN_SHARE = 0.0001
-// Less than this part of all is no drawing.
+// Larger drawings are made smaller: no picture is larger, and lines must stay lines.
 
 // Pictures differ each time, so that a cache would only hold memory; one thread a picture, as several come at once.
 sharp.cache(false)
@@ -48,12 +36,13 @@ export async function readDrawing(bytes, { sketchMegapixels }) {
   if ((pages ?? 1) > 1) throw unusable('is an animation', `one picture: ${Object.keys(TYPES).join(', ')}`)
   const { data, info } = await decode(bytes, limitInputPixels)
   const size = { width: info.width, height: info.height }
-  const rgb = onGround(data, size.width * size.height)
-  const [picture, lines] = await Promise.all([
+  const { rgb, lines } = await linesInThread(data, size)
+  if (!lines) throw unusable('is empty: nothing stands out from its ground', 'a drawing with lines')
+  const [picture, white] = await Promise.all([
     sharp(rgb, { raw: { ...size, channels: 3 } }).png().toBuffer(),
-    sharp(linesOf(rgb, size), { raw: { ...size, channels: 1 } }).toColourspace('b-w').png().toBuffer(),
+    sharp(lines, { raw: { ...size, channels: 1 } }).toColourspace('b-w').png().toBuffer(),
   ])
-  return { picture, lines, ...size }
+  return { picture, lines: white, ...size }
 }
 
 /** The pixels, four bytes each, turned as EXIF says (which goes with all other metadata). */
@@ -103,112 +92,4 @@ function broken() {
 
 function unusable(message, allowed) {
   return new Problem(400, `The drawing ${message}.`, [{ field: 'body', message, allowed }])
-}
-
-/** Pixels on a ground: transparent parts become white under dark strokes, black under light ones. */
-function onGround(rgba, count) {
-  let light = 0
-  let opaque = 0
-  for (let at = 0; at < 4 * count; at += 4) {
-    const alpha = rgba[at + 3]
-    light += alpha * (0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2])
-    opaque += alpha
-  }
-  const ground = opaque > 0 && opaque < count * 255 * SOLID && light / opaque > 127 ? 0 : 255
-  const rgb = Buffer.alloc(3 * count)
-  for (let from = 0, to = 0; to < 3 * count; from += 4) {
-    const alpha = rgba[from + 3] / 255
-    for (let channel = 0; channel < 3; channel++) rgb[to++] = Math.round(alpha * rgba[from + channel] + (1 - alpha) * ground)
-  }
-  return rgb
-}
-
-/** White where a line is: whatever differs from its ground, in grey or in colour. Throws Problem when nothing does. */
-function linesOf(rgb, { width, height }) {
-  const ground = groundOf(rgb, { width, height })
-  const far = new Uint8Array(width * height)
-  const histogram = new Uint32Array(256)
-  for (let y = 0, at = 0; y < height; y++) {
-    const [red, green, blue] = ground(y)
-    for (let x = 0; x < width; x++, at++) {
-      const off = Math.max(Math.abs(rgb[3 * at] - red[x]), Math.abs(rgb[3 * at + 1] - green[x]), Math.abs(rgb[3 * at + 2] - blue[x]))
-      far[at] = off
-      histogram[far[at]]++
-    }
-  }
-  const limit = limitOf(histogram, far.length)
-  for (let at = 0; at < far.length; at++) far[at] = far[at] >= limit ? 255 : 0
-  const lines = withoutSpecks(far, { width, height })
-  if (lines.drawn < Math.max(1, far.length * MIN_SHARE)) {
-    throw unusable('is empty: nothing stands out from its ground', 'a drawing with lines')
-  }
-  return lines.pixels
-}
-
-/** So far from the ground begins a line: above the paper's noise, and no higher than faint pencil beside ink allows. */
-function limitOf(histogram, count) {
-  const middle = quantile(histogram, count / 2)
-  const noise = NOISE * middle
-  return Math.max(CONTRAST, noise, Math.min(Math.round(0.6 * otsu(histogram, count)), MOST_CONTRAST))
-}
-
-function quantile(histogram, rank) {
-  let seen = 0
-  for (let value = 0; value < 256; value++) {
-    seen += histogram[value]
-    if (seen >= rank) return value
-  }
-  return 255
-}
-
-/** Otsu's threshold: parts the distances from the ground into two groups as far apart as can be. */
-function otsu(histogram, total) {
-  const weighted = histogram.reduce((sum, n, at) => sum + n * at, 0)
-  let [below, sumBelow, best, widest] = [0, 0, 0, -1]
-  for (let at = 0; at < 255; at++) {
-    below += histogram[at]
-    sumBelow += at * histogram[at]
-    const above = total - below
-    if (below === 0 || above === 0) continue
-    const gap = sumBelow / below - (weighted - sumBelow) / above
-    const between = below * above * gap * gap
-    if (between > widest) [best, widest] = [at + 1, between]
-  }
-  return best
-}
-
-/** Without specks, which hang together with no line: grain of the paper or of the camera. */
-function withoutSpecks(mask, { width, height }) {
-  const pixels = Buffer.alloc(mask.length)
-  const least = Math.max(MIN_SPECK, mask.length * SPECK_SHARE)
-  const found = new Int32Array(mask.length)
-  let drawn = 0
-  for (let start = 0; start < mask.length; start++) {
-    if (mask[start] === 0) continue
-    const size = spread(mask, { width, height, start, found })
-    if (size < least) continue
-    for (let at = 0; at < size; at++) pixels[found[at]] = 255
-    drawn += size
-  }
-  return { pixels, drawn }
-}
-
-/** Collect in `found` what hangs together with `start`, corners included, and take it out of the mask. Returns its size. */
-function spread(mask, { width, height, start, found }) {
-  let size = 1
-  found[0] = start
-  mask[start] = 0
-  for (let next = 0; next < size; next++) {
-    const x = found[next] % width
-    const y = (found[next] - x) / width
-    const right = Math.min(width - 1, x + 1)
-    for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
-      for (let at = row * width + Math.max(0, x - 1); at <= row * width + right; at++) {
-        if (mask[at] === 0) continue
-        mask[at] = 0
-        found[size++] = at
-      }
-    }
-  }
-  return size
 }

@@ -128,6 +128,13 @@ describe('drawings', () => {
     assert.ok(seen.filter((value) => value > 160).length > 0.7 * seen.length, 'most of them are white')
   })
 
+  it('gives each of many who come at once their own', async () => {
+    const strokes = [2, 6, 10, 14, 18]
+    const shares = await Promise.all(strokes.map(async (stroke) => share(await linesOf(await drawn({ stroke }).png().toBuffer()))))
+    assert.deepEqual(shares.toSorted((a, b) => a - b), shares)
+    assert.equal(new Set(shares).size, strokes.length)
+  })
+
   it('refuses what has more pixels than the limit, before it is decoded', async () => {
     const bytes = await drawn({ width: 1100, height: 1000 }).png().toBuffer()
     await assert.rejects(readDrawing(bytes, { sketchMegapixels: 1 }), (error) => error.statusCode === 413 && error.errors[0].allowed === 'up to 1 megapixels')
