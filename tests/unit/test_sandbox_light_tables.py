@@ -71,8 +71,8 @@ def test_a_transaction_whose_second_write_is_refused_leaves_the_first_undone(dyn
                 update("b", "SET n = :one", refused, "n = :no"),
             ]
         )
-    response: Any = failure.value.response
-    assert [reason["Code"] for reason in response["CancellationReasons"]] == [
+    answer = cast(Any, failure.value).response
+    assert [reason["Code"] for reason in answer["CancellationReasons"]] == [
         "None",
         "None",
         "ConditionalCheckFailed",
