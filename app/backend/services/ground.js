@@ -6,7 +6,7 @@
 const CELLS = 24
 // Along the longer side.
 const MIN_CELL = 8
-const NEAR = 6
+export const NEAR = 6
 // Greys so far apart count as one: paper is never of one grey.
 const STEPS = 8
 const FIRST_REACH = 70
@@ -15,7 +15,7 @@ const REACH = 10
 const EXPLAINED = 0.5
 
 /**
- * @param {Buffer} rgb three bytes a pixel
+ * @param {Uint8Array} rgb three bytes a pixel
  * @returns {(y: number) => Float32Array[]} the ground along a row, by channel; the next call overwrites it
  */
 export function groundOf(rgb, { width, height }) {
@@ -72,10 +72,11 @@ function cellOf(rgb, width, { left, top, right, bottom }) {
   return { histogram, grey, count, colour: colour.map((sum) => sum / near), x: (left + right) / 2, y: (top + bottom) / 2 }
 }
 
-const greyAt = (rgb, at) => (77 * rgb[at] + 150 * rgb[at + 1] + 29 * rgb[at + 2] + 128) >> 8
+/** Grey of the pixel whose bytes begin there. */
+export const greyAt = (rgb, at) => (77 * rgb[at] + 150 * rgb[at + 1] + 29 * rgb[at + 2] + 128) >> 8
 
 /** The commonest grey, neighbours counted together. */
-function commonest(histogram) {
+export function commonest(histogram) {
   let best = 0
   let most = -1
   for (let value = 0; value < 256; value++) {

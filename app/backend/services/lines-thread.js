@@ -1,12 +1,12 @@
 /** Finds the lines of drawings, in a thread of its own (lines.js): so many pixels would hold up everybody's answers. */
 import { parentPort } from 'node:worker_threads'
-import { groundOf } from './ground.js'
+import { commonest, greyAt, groundOf, NEAR } from './ground.js'
 
-const SOLID = 0.98
-// With more than this opaque, nobody drew on a transparent sheet.
+const SHEET = 0.5
+// With more than this part opaque, it is a sheet that is seen, and no strokes alone.
 const CONTRAST = 18
-const MOST_CONTRAST = 64
-/** Least difference, of 255, between the ground and a line; and the least that is always enough. */
+const MOST_CONTRAST = 36
+// Least difference, of 255, between the ground and a line; and one that is always enough where there is no grain.
 const NOISE = 4
 // Times the middle distance from the ground, which is the paper's grain.
 const MIN_SPECK = 10
@@ -25,22 +25,37 @@ parentPort.on('message', ({ id, rgba, width, height }) => {
   }
 })
 
-/** Pixels on a ground: transparent parts become white under dark strokes, black under light ones. */
+/** Pixels on a ground: what is transparent gets the colour that the strokes stand out from, or that of the sheet. */
 function onGround(rgba, count) {
-  let light = 0
-  let opaque = 0
-  for (let at = 0; at < 4 * count; at += 4) {
-    const alpha = rgba[at + 3]
-    light += alpha * (0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2])
-    opaque += alpha
-  }
-  const ground = opaque > 0 && opaque < count * 255 * SOLID && light / opaque > 127 ? 0 : 255
+  const ground = behind(rgba, count)
   const rgb = new Uint8Array(3 * count)
   for (let from = 0, to = 0; to < 3 * count; from += 4) {
     const alpha = rgba[from + 3] / 255
-    for (let channel = 0; channel < 3; channel++) rgb[to++] = Math.round(alpha * rgba[from + channel] + (1 - alpha) * ground)
+    for (let channel = 0; channel < 3; channel++) rgb[to++] = Math.round(alpha * rgba[from + channel] + (1 - alpha) * ground[channel])
   }
   return rgb
+}
+
+/** White behind dark strokes, black behind light ones; the sheet's own colour where one is drawn that has no margins. */
+function behind(rgba, count) {
+  let [light, opaque] = [0, 0]
+  const histogram = new Uint32Array(256)
+  for (let at = 0; at < 4 * count; at += 4) {
+    const alpha = rgba[at + 3]
+    const grey = greyAt(rgba, at)
+    light += alpha * grey
+    opaque += alpha
+    if (alpha === 255) histogram[grey]++
+  }
+  if (opaque < count * 255 * SHEET) return Array(3).fill(opaque > 0 && light / opaque > 127 ? 0 : 255)
+  const most = commonest(histogram)
+  const sum = [0, 0, 0, 0]
+  for (let at = 0; at < 4 * count; at += 4) {
+    if (rgba[at + 3] !== 255 || Math.abs(greyAt(rgba, at) - most) > NEAR) continue
+    for (let channel = 0; channel < 3; channel++) sum[channel] += rgba[at + channel]
+    sum[3]++
+  }
+  return sum.slice(0, 3).map((one) => (sum[3] > 0 ? one / sum[3] : 255))
 }
 
 /** White where a line is: whatever differs from its ground, in grey or in colour. Null when nothing does. */

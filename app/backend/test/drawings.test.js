@@ -45,10 +45,10 @@ describe('drawings', () => {
     }
   })
 
-  it('finds faint pencil beside ink', async () => {
-    const more = '<path d="M0 470H640" stroke="black" stroke-width="8"/>'
-    const found = await linesOf(await drawn({ ink: '#c8c8c8', more }).png().toBuffer())
-    assert.ok(held(found, await truth()).recall > 0.97)
+  it('finds faint pencil beside much ink, not quite sharp', async () => {
+    const more = `<path d="M0 8H640M0 ${[430, 440, 450, 460, 470].join('H640M0 ')}H640" stroke="black" stroke-width="5"/>`
+    const found = await linesOf(await drawn({ ink: '#c0c0c0', stroke: 6, more }).blur(2).png().toBuffer())
+    assert.ok(held(found, await truth({ stroke: 4 })).recall > 0.97)
   })
 
   it('takes the paper, not what is filled, for the ground', async () => {
@@ -111,13 +111,23 @@ describe('drawings', () => {
     }
   })
 
+  it('gives the margins of a sheet the colour of the sheet, so that its edge is no line', async () => {
+    for (const [ink, ground] of [['black', 'white'], ['white', '#203040']]) {
+      const bytes = await sharp(await drawn({ ink, ground }).png().toBuffer()).extend({ top: 60, bottom: 60, left: 40, right: 40, background: '#00000000' }).png().toBuffer()
+      const found = await linesOf(bytes)
+      const real = await pixelsOf(await sharp(await drawn({ ink: 'white', ground: 'black' }).png().toBuffer()).extend({ top: 60, bottom: 60, left: 40, right: 40, background: 'black' }).png().toBuffer())
+      const { recall, precision } = held(found, real)
+      assert.ok(recall > 0.97 && precision > 0.85, `${ground}: ${recall} ${precision}`)
+    }
+  })
+
   it('makes large drawings smaller, in their shape', async () => {
     const { width, height } = await readDrawing(await drawn({ width: 4000, height: 3000 }).png().toBuffer(), LIMITS)
     assert.deepEqual([width, height], [2048, 1536])
   })
 
   it('fits lines into the picture whole, centred on black, and thin ones stay white', async () => {
-    const { lines } = await readDrawing(await drawn({ stroke: 1.5, width: 2000, height: 1000 }).png().toBuffer(), LIMITS)
+    const { lines } = await readDrawing(await drawn({ stroke: 0.4, width: 2000, height: 1000 }).png().toBuffer(), LIMITS)
     const fitted = await fitLines(lines, 512, 512)
     const { data, width, height } = await pixelsOf(fitted)
     assert.deepEqual([width, height], [512, 512])
@@ -125,7 +135,7 @@ describe('drawings', () => {
     assert.ok([0, 100, 410, 511].every((y) => row(y).every((value) => value === 0)), 'above and below is nothing')
     const seen = data.filter((value) => value > 60)
     assert.ok(seen.length > 2000, `${seen.length} pixels`)
-    assert.ok(seen.filter((value) => value > 160).length > 0.7 * seen.length, 'most of them are white')
+    assert.ok(seen.filter((value) => value > 160).length > 0.6 * seen.length, 'most of them are white')
   })
 
   it('gives each of many who come at once their own', async () => {
