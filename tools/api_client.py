@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -12,6 +13,10 @@ from typing import Any
 
 ANSWER_LIMIT_S = 90.0
 """Longest that an answer may take to begin; event streams beat every 15 s."""
+
+
+AGAIN_S = 0.5
+"""Pause before a stream that broke is resumed."""
 
 
 class ApiFailed(Exception):
@@ -58,8 +63,12 @@ class Api:
                         return dict(data)
                     if time.monotonic() > deadline:
                         break
-            except (OSError, urllib.error.URLError):
-                time.sleep(0.5)
+            except ApiFailed as error:
+                if error.status < 500:
+                    raise
+            except (OSError, http.client.HTTPException):
+                pass  # cut off
+            time.sleep(AGAIN_S)
         raise ApiFailed(f"generation {generation} is not done after {limit_s:.0f} s")
 
     def fetch(self, path: str) -> bytes:

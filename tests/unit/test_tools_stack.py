@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tools import outputs_view, pulumi_cli, stack
+from tools import first_pictures, outputs_view, pulumi_cli, stack
 from tools.engine import EngineFailed
 from tools.engine_events import Report
+from tools.first_pictures import Made, NoPictures
 
 ADDRESS = (
     "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#dashboards/dashboard/sd-app"
@@ -71,6 +72,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "find",
         lambda: pulumi_cli.Cli(Path("/fakes"), "path", "3.300.0", "/fakes/pulumi is recent enough"),
     )
+
+    def connect(name: str) -> str:
+        return f"stack {name}"
+
+    def make(connected: object, folder: Path, outputs: dict[str, Any]) -> Made:
+        assert (connected, folder, outputs) == ("stack local", tmp_path / ".sandbox", OUTPUTS)
+        files = [folder / "pictures" / "text.png", folder / "pictures" / "sketch.png"]
+        return Made("http://127.0.0.1:20000", "designer@example.com", "their-password", files)
+
+    monkeypatch.setattr(stack, "connect", connect)
+    monkeypatch.setattr(first_pictures, "make", make)
     return tmp_path
 
 
@@ -99,8 +111,22 @@ def test_up_tells_the_cli_the_counts_the_addresses_and_what_to_do_next(
     assert "warning: deprecated" in told.err
     assert "backendUrl    https://d1.cloudfront.net" in told.out
     assert "left out: frontend: no GitHub token" in told.out
+    assert "API        http://127.0.0.1:20000  (documented at /api/openapi.json)" in told.out
+    assert "sign-in    designer@example.com  their-password" in told.out
+    assert "pictures   .sandbox/pictures/text.png  .sandbox/pictures/sketch.png" in told.out
     for next_step in ("make outputs", "make preview", "make down"):
         assert next_step in told.out
+
+
+def test_an_up_without_pictures_fails_and_says_why(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+):
+    def make(*_: object) -> Made:
+        raise NoPictures("the text picture has failed: no such style")
+
+    monkeypatch.setattr(first_pictures, "make", make)
+    assert call(monkeypatch, FakeStack({"create": 154}), "up") == 1
+    assert "make: the text picture has failed: no such style" in capfd.readouterr().err
 
 
 def test_a_second_up_says_0_changes(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture):
