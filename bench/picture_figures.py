@@ -66,9 +66,9 @@ async def throughput(rig: Rig, pictures: int) -> Rows:
         graph = await load.warm_up(designers[0], 10)
         async with load.direct_users(rig, session, graph, 16) as direct:
             alone, _ = await load.closed_loop([one.picture for one in direct], pictures)
-        before = rig.cpu()
+        before, asked = rig.cpu(), await _calls(rig, session)
         seconds, _ = await load.closed_loop([one.picture for one in designers], pictures)
-        after = rig.cpu()
+        after, calls = rig.cpu(), await _calls(rig, session) - asked
     rows.add("whole path", f"{pictures / seconds:.1f}/s", f"{pictures} pictures")
     rows.add(
         "ComfyUI's emulator alone", f"{pictures / alone:.1f}/s", f"whole path is {alone / seconds:.0%} of it"
@@ -77,7 +77,17 @@ async def throughput(rig: Rig, pictures: int) -> Rows:
         rows.add(f"CPU a picture: {part}", f"{(after[part] - before[part]) / pictures * 1000:.1f} ms")
     ours = sum(after[part] - before[part] for part in ("backend", "worker")) / pictures
     rows.add("CPU a picture: backend + worker", f"{ours * 1000:.1f} ms", "ours")
+    for name, count in calls.most_common():
+        rows.add(f"AWS calls a picture: {name}", f"{count / pictures:.2f}")
     return rows
+
+
+async def _calls(rig: Rig, session: aiohttp.ClientSession) -> Counter[str]:
+    """How often AWS was called so far, by the call's name; moto doesn't count."""
+    if rig.args.aws == "moto":
+        return Counter()
+    async with session.get(f"{rig.aws}/_calls") as answer:
+        return Counter(await answer.json())
 
 
 async def added_alone(rig: Rig, pairs: int) -> Rows:
