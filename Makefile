@@ -56,10 +56,13 @@ lock: ## Write requirements.lock anew from requirements-dev.txt
 bench: $(READY) ## Measure time and memory (ARGS=--with-build: the CLI's build too)
 	@$(PY) -m bench.stack $(ARGS)
 
+bench-pictures: $(READY) node ## Measure pictures through the whole path (ARGS=--full: for an hour)
+	@$(PY) -m bench.pictures $(ARGS)
+
 node:
 	@tools/node.sh
 
 $(READY): requirements.lock
 	@tools/venv.sh
 
-.PHONY: help node up preview outputs refresh down test lint format frontend-config settings-docs lock bench
+.PHONY: help node up preview outputs refresh down test lint format frontend-config settings-docs lock bench bench-pictures
