@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from sandbox import daemon
 from sandbox.aws.table import Store
+from sandbox.machines.processes import MARK
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +131,66 @@ def test_a_stopped_sandbox_has_no_leftovers_to_ask_for(folder: Path):
     gone = daemon.Sandbox("http://127.0.0.1:9", 1, 2, 3)
     with pytest.raises(daemon.SandboxFailed, match=r"doesn't answer at http://127\.0\.0\.1:9"):
         daemon.leftovers(gone)
+
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_machines_run_only_when_asked_and_a_choice_holds_until_another_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in daemon.CHOICES:
+        monkeypatch.delenv(name, raising=False)
+    try:
+        without = daemon.ensure(tmp_path)
+        assert not (tmp_path / "machines").exists()
+        asked = daemon.ensure(tmp_path, machines=True)
+        assert asked.is_new and (tmp_path / "machines").is_dir(), "one without machines can't be meant"
+        assert asked.pid != without.pid
+        assert daemon.ensure(tmp_path) == asked, "whoever needs none takes what is there"
+        monkeypatch.setenv("SANDBOX_BOOT_SECONDS", "2.5")
+        chosen = daemon.ensure(tmp_path, machines=True)
+        assert chosen.pid != asked.pid and daemon.choices(tmp_path) == {"SANDBOX_BOOT_SECONDS": "2.5"}
+        monkeypatch.delenv("SANDBOX_BOOT_SECONDS")
+        assert daemon.ensure(tmp_path, machines=True) == chosen, "what isn't named stays as it was"
+        assert daemon.choices(tmp_path) == {"SANDBOX_BOOT_SECONDS": "2.5"}
+        monkeypatch.setenv("SANDBOX_BOOT_SECONDS", "")
+        assert daemon.ensure(tmp_path, machines=True).pid != chosen.pid, "empty is the default again"
+    finally:
+        daemon.stop(tmp_path)
+    assert daemon.choices(tmp_path) == {}
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
+def test_seconds_that_are_none_are_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+):
+    monkeypatch.setenv("SANDBOX_SECONDS_PER_STEP", value)
+    with pytest.raises(daemon.SandboxFailed, match=f"SANDBOX_SECONDS_PER_STEP: '{value}' is not allowed"):
+        daemon.ensure(tmp_path, machines=True)
+    assert not (tmp_path / "sandbox.json").exists()
+
+
+def stray(folder: Path) -> subprocess.Popen[bytes]:
+    """A process as a machine of this sandbox has it."""
+    return subprocess.Popen(SLEEP, env={**os.environ, MARK: str(folder / "machines" / "i-1")})
+
+
+def test_what_a_killed_one_left_is_ended_by_the_next_start_and_by_a_stop(tmp_path: Path):
+    first, second = stray(tmp_path), None
+    try:
+        killed = daemon.ensure(tmp_path, machines=True)
+        assert first.wait(5) == -signal.SIGKILL, "left by one before"
+        second = stray(tmp_path)
+        os.kill(killed.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while daemon.find(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert second.poll() is None
+        assert daemon.stop(tmp_path) is False, "none was running"
+        assert second.wait(5) == -signal.SIGKILL
+    finally:
+        daemon.stop(tmp_path)
+        for one in (first, second):
+            if one:
+                one.kill()
