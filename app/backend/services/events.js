@@ -48,6 +48,8 @@ export class Events {
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
+      // Else a server that closes waits for connections that may be used again once their stream has ended.
+      Connection: 'close',
     })
     // An id from the future is of no record of ours: all is told.
     const { version: shown, step } = seen && seen.version <= record.version ? seen : { version: 0, step: 0 }
