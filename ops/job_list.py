@@ -86,7 +86,7 @@ def _listed(place: Place, args: ListArgs) -> list[Job]:
     ended = [state for state in states if state in contract.FINAL_STATES]
     if ended:
         since = None if args.every else datetime.now(UTC) - timedelta(days=args.days)
-        found += [job for job in records.scan(place.stack, place.table, ended, since) if job.kind in kinds]
+        found += records.scan(place.stack, place.table, ended, kinds, since)
     return found
 
 

@@ -124,11 +124,17 @@ def unfinished(stack: Stack, table: str, kinds: Sequence[str]) -> list[Job]:
     return found
 
 
-def scan(stack: Stack, table: str, states: Sequence[str], since: datetime | None) -> list[Job]:
+def scan(
+    stack: Stack, table: str, states: Sequence[str], kinds: Sequence[str], since: datetime | None
+) -> list[Job]:
     """Generations in these states that were made since then, newest first. Reads the whole table: no index has states."""
-    values = {f":s{at}": {"S": state} for at, state in enumerate(states)}
-    # Other records have no kind: a user's count, a sketch, what is known of the GPU.
-    condition = f"attribute_exists(#kind) AND attribute_exists(#owner) AND #state IN ({', '.join(values)})"
+    of_state = {f":s{at}": {"S": state} for at, state in enumerate(states)}
+    of_kind = {f":k{at}": {"S": kind} for at, kind in enumerate(kinds)}
+    values = {**of_state, **of_kind}
+    # What is known of the GPU has no owner: it is no generation, whatever else it says.
+    condition = (
+        f"attribute_exists(#owner) AND #state IN ({', '.join(of_state)}) AND #kind IN ({', '.join(of_kind)})"
+    )
     if since is not None:
         values[":since"] = {"S": _iso(since)}
         condition += " AND createdAt >= :since"
@@ -218,7 +224,7 @@ def _change(
         "TableName": table,
         "Key": {"id": {"S": job.id}},
         "UpdateExpression": change,
-        "ConditionExpression": f"#state IN ({', '.join(needed)})",
+        "ConditionExpression": f"attribute_exists(#owner) AND #state IN ({', '.join(needed)})",
         "ExpressionAttributeNames": {"#state": "state", "#queue": "queue", "#error": "error"},
         "ExpressionAttributeValues": {
             **values,

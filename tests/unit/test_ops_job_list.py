@@ -94,7 +94,9 @@ def test_the_options_choose(
 
 
 def test_other_records_of_the_table_are_no_jobs(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
-    ground.write({"id": "gpu#text", "state": "failed", "createdAt": "2999-01-01T00:00:00.000Z"})
+    ground.write(
+        {"id": "gpu#text", "state": "failed", "kind": "text", "createdAt": "2999-01-01T00:00:00.000Z"}
+    )
     ground.write({"id": "sketch#1", "owner": OWNER, "createdAt": "2999-01-01T00:00:00.000Z", "key": "x"})
     assert ids(listed(capsys, "--all")) == []
 
