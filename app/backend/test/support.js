@@ -136,7 +136,8 @@ export async function startApp(aws, more = {}) {
   const config = readConfig(environmentFor(aws, more))
   const log = createLog(process.env.TEST_LOG ?? 'silent')
   const services = buildServices(config, aws.clients, log)
-  const app = await buildApp({ config, services, verifier: verifier(), logger: log })
+  const tokens = verifier()
+  const app = await buildApp({ config, services, verifier: tokens, logger: log })
   const call = (method, url, { user, auth, body, headers = {}, payload } = {}) =>
     app.inject({
       method,
@@ -151,7 +152,7 @@ export async function startApp(aws, more = {}) {
       payload: payload ?? (body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)),
     })
   const headers = (user) => ({ authorization: `Bearer ${token(user)}` })
-  return { app, config, services, call, headers, close: () => app.close() }
+  return { app, config, services, verifier: tokens, call, headers, close: () => app.close() }
 }
 
 export const newUser = () => randomUUID()

@@ -1,3 +1,4 @@
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -155,18 +156,26 @@ describe('the worker', () => {
     const done = await until(user, id, ['failed', 'succeeded'], 40_000)
     assert.equal(done.error?.code, 'out_of_memory', JSON.stringify(done))
     assert.equal((await api.services.generations.get(id)).attempts, 3)
+    const buried = []
+    for (;;) {
+      const { Messages } = await aws.clients.sqs.send(new ReceiveMessageCommand({ QueueUrl: aws.urls.dead, WaitTimeSeconds: 1 }))
+      if (!Messages) break
+      buried.push(...Messages.map((one) => JSON.parse(one.Body)))
+    }
+    assert.deepEqual(buried.filter((one) => one.id === id), [{ id, kind: 'text', reason: 'out_of_memory' }])
   })
 
   it('adopts what runs when it was killed, and runs it once', async () => {
     const user = newUser()
+    const before = await posts()
     const id = await ask(user, { prompt: 'steady', steps: 60, width: 256, height: 256 })
     await until(user, id, ['running'])
+    await untilPosted(id)
     await stopWorker('SIGKILL')
     worker = startWorker()
     const done = await until(user, id, ['succeeded', 'failed'])
     assert.equal(done.state, 'succeeded', JSON.stringify(done.error))
-    const history = await (await fetch(`http://127.0.0.1:${ports.text}/history`)).json()
-    assert.ok(Object.keys(history).filter((one) => one === id).length <= 1)
+    assert.equal((await posts()) - before, 2, 'one POST /prompt for it, and one for the counting')
   })
 
   it('waits for ComfyUI while that is away, and loses nothing', async () => {
@@ -195,6 +204,25 @@ describe('the worker', () => {
     await api.services.generations.setNote(id, { enqueuedAt: new Date(Date.now() - 120_000).toISOString() })
     assert.equal((await until(user, id, ['succeeded'], 60_000)).state, 'succeeded')
   })
+
+  /** Number of POST /prompt so far, this one included: ComfyUI counts them all. */
+  async function posts() {
+    const graph = { 1: { class_type: 'EmptyLatentImage', inputs: { width: 64, height: 64, batch_size: 1 } } }
+    graph[2] = { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: CHECKPOINT } }
+    graph[3] = { class_type: 'VAEDecode', inputs: { samples: ['1', 0], vae: ['2', 2] } }
+    graph[4] = { class_type: 'PreviewImage', inputs: { images: ['3', 0] } }
+    const answer = await fetch(`http://127.0.0.1:${ports.text}/prompt`, { method: 'POST', body: JSON.stringify({ prompt: graph }) })
+    return (await answer.json()).number
+  }
+
+  async function untilPosted(id) {
+    for (let n = 0; n < 200; n++) {
+      const queue = await (await fetch(`http://127.0.0.1:${ports.text}/queue`)).json()
+      if ([...queue.queue_running, ...queue.queue_pending].some((entry) => entry[1] === id)) return
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    assert.fail('ComfyUI never got it')
+  }
 
   function headersOf(user, lastId) {
     const { authorization } = api.headers(user)
