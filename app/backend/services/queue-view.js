@@ -16,6 +16,12 @@ export class QueueView {
     this.views = Object.fromEntries(KINDS.map((kind) => [kind, cached(FRESH_MS, () => this.#look(kind))]))
   }
 
+  /** Ask now what `place` of a kind will need, for one who has something else to wait for first. */
+  foresee(kind) {
+    this.views[kind]().catch(() => {})
+    this.gpu?.status().catch(() => {})
+  }
+
   /** {queued, running, secondsPerPicture} of a kind. */
   async lengths(kind) {
     const { places, running, seconds } = await this.views[kind]()

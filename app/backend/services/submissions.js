@@ -23,6 +23,7 @@ export class Submissions {
     const id = key ? uuidOf(`${owner}\n${key}`, KEYS_NAMESPACE) : randomUUID()
     const [style, sketch] = await Promise.all([this.#style(body), this.#sketch(owner, body)])
     const record = this.#record({ id, owner, body, hash, style, sketch })
+    this.queueView.foresee(record.kind) // the answer tells the place: asked for meanwhile, not after
     const outcome = await this.generations.accept(record, this.limits.unfinishedPerUser)
     if (outcome === TOO_MANY) throw await this.#tooMany(record.kind)
     if (outcome === KNOWN) return { record: await this.#replay(id, owner, hash), isReplay: true }
