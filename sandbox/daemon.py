@@ -155,9 +155,13 @@ def _end(folder: Path) -> bool:
 
 def edge_url(folder: Path, stack: str) -> str | None:
     """Where the stack's API is reached on this machine, as through CloudFront; None before there was a distribution."""
+    return url_of(folder, f"{stack}/edge")
+
+
+def url_of(folder: Path, name: str) -> str | None:
+    """Where something of the emulated network, such as `local/172.16.0.10:8188`, lies on this machine; None if nowhere."""
     with suppress(FileNotFoundError, ValueError, KeyError):
-        port = json.loads((folder.absolute() / "addresses.json").read_text())[f"{stack}/edge"]
-        return f"http://127.0.0.1:{port}"
+        return f"http://127.0.0.1:{json.loads((folder.absolute() / 'addresses.json').read_text())[name]}"
     return None
 
 

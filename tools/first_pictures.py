@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
+import contract
 from ops import models, users, wait
 from ops.errors import AwsError, OpsError, explain
 from ops.stack import Stack
@@ -23,6 +26,7 @@ from tools.progress import say
 MACHINES = {"ml-server": "mlServerInstanceId", "backend": "backendInstanceId"}
 WAIT_MINUTES = 3.0
 POLL_S = 0.3
+MODELS_LIMIT_S = 60.0
 PICTURE_LIMIT_S = 300.0
 TELL_EVERY_S = 2.0
 REAL_COMFYUI = "COMFY_UI_ADDRESS"
@@ -55,9 +59,11 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
     try:
         if not is_real:
             _seed(stack, folder)
-        _wait(
-            stack, {role: id for role, id in MACHINES.items() if not is_real or role != "ml-server"}, outputs
-        )
+        # The two of them boot side by side; a real ComfyUI has no machine here.
+        awaited = {role: name for role, name in MACHINES.items() if not is_real or role != "ml-server"}
+        _wait(stack, awaited, outputs)
+        if not is_real:
+            _wait_for_models(folder, f"{stack.name}/{outputs['comfyUiAddress']}")
         email, password = users.ensure_demo(stack)
         url = daemon.edge_url(folder, stack.name)
         if url is None:
@@ -105,6 +111,23 @@ def _wait(stack: Stack, machines: dict[str, str], outputs: dict[str, Any]) -> No
         if status:
             raise NoPictures(f"{told.getvalue().strip()}\n    see `python -m ops status`")
         say(f"{role}: ready")
+
+
+def _wait_for_models(folder: Path, server: str) -> None:
+    """Until ComfyUI offers what was pushed: the machine may have booted before. Raises NoPictures, OSError."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + MODELS_LIMIT_S
+    for port in contract.COMFYUI_PORTS.values():
+        url = daemon.url_of(folder, f"{server}:{port}")
+        for kind, names in emulated_models.MODELS.items():
+            wanted = {f"{name}.safetensors" for name in names}
+            while not wanted <= {*json.load(direct.open(f"{url}/models/{kind}", timeout=10))}:
+                if time.monotonic() > deadline:
+                    raise NoPictures(
+                        f"ComfyUI at {url} does not offer the models in {kind} after {MODELS_LIMIT_S:.0f} s\n"
+                        f"    logs: {folder / 'machines'}/*/*.log"
+                    )
+                time.sleep(POLL_S)
 
 
 def _sign_in(stack: Stack, outputs: dict[str, Any], email: str, password: str) -> str:

@@ -53,6 +53,7 @@ class FakeApi:
         default_factory=dict[str, tuple[int, dict[str, str], str]]
     )
     """Status, headers and body by method and path."""
+    has_models: bool = True
 
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(asked)
@@ -64,6 +65,9 @@ class FakeApi:
                 return int(text), {}, b""
             length = {"Content-Length": "1000"} if text.startswith(CUT) else {}
             return 200, {"Content-Type": "text/event-stream", **length}, text.removeprefix(CUT).encode()
+        if asked.path.startswith("/models/"):  # as the ComfyUI that it plays as well
+            names = emulated_models.MODELS[asked.path.rpartition("/")[2]] if self.has_models else ()
+            return 200, {}, json.dumps([f"{name}.safetensors" for name in names]).encode()
         if asked.method == "POST":
             return 202, {}, json.dumps({"id": ID}).encode()
         return 200, {}, PICTURE
@@ -245,6 +249,7 @@ def studio(cloud: Cloud, api: FakeApi, tmp_path: Path, monkeypatch: pytest.Monke
         "userPoolClientId": client,
         "mlServerInstanceId": "i-ml",
         "backendInstanceId": "i-back",
+        "comfyUiAddress": "172.16.0.10",
     }
     cloud.client("ssm").put_parameter(
         Name="/sd-app/local/outputs", Type="String", Overwrite=True, Value=json.dumps(outputs)
@@ -254,7 +259,9 @@ def studio(cloud: Cloud, api: FakeApi, tmp_path: Path, monkeypatch: pytest.Monke
         None,
         {"AWS_ENDPOINT_URL": cloud.endpoint},
     )
-    (tmp_path / "addresses.json").write_text(json.dumps({"local/edge": int(api.url.rpartition(":")[2])}))
+    names = ("local/edge", "local/172.16.0.10:8188", "local/172.16.0.10:8189")
+    addresses = dict.fromkeys(names, int(api.url.rpartition(":")[2]))
+    (tmp_path / "addresses.json").write_text(json.dumps(addresses))
     made = Studio(cloud, stack, tmp_path, outputs)
 
     def waiting(stack: Stack, args: wait.WaitArgs, *, json: bool) -> int:
@@ -276,7 +283,7 @@ def test_it_ends_with_two_pictures_and_a_sign_in(studio: Studio, api: FakeApi) -
     assert studio.waited == ["ml-server i-ml", "backend i-back"]
     wishes = [json.loads(one.body) for one in api.asked if one.path == "/api/generations"]
     assert wishes[0]["style"] == "Indochine" and wishes[1]["sketchId"] == ID
-    tokens = {one.headers["authorization"] for one in api.asked}
+    tokens = {one.headers["authorization"] for one in api.asked if one.path.startswith("/api")}
     assert len(tokens) == 1 and tokens.pop().startswith("Bearer ey"), "signed in with the pool's own token"
 
 
@@ -314,7 +321,9 @@ def unready(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def no_address(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    (studio.folder / "addresses.json").unlink()
+    addresses = json.loads((studio.folder / "addresses.json").read_text())
+    del addresses["local/edge"]
+    (studio.folder / "addresses.json").write_text(json.dumps(addresses))
 
 
 def failed(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +339,13 @@ def refused(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def away(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    (studio.folder / "addresses.json").write_text(json.dumps({"local/edge": 9}))
+    addresses = json.loads((studio.folder / "addresses.json").read_text())
+    (studio.folder / "addresses.json").write_text(json.dumps({**addresses, "local/edge": 9}))
+
+
+def no_models(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_pictures, "MODELS_LIMIT_S", 0.5)
+    api.has_models = False
 
 
 def no_user(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,6 +362,7 @@ def no_user(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> No
         (cancelled, "the text picture has cancelled"),
         (refused, "POST /api/sketches: 413: the sketch is too large"),
         (away, "refused"),
+        (no_models, "ComfyUI at .* does not offer the models in checkpoints after 0 s"),
         (no_user, "initiate_auth|InitiateAuth|client"),
     ],
 )
