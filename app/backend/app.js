@@ -14,6 +14,8 @@ import { equal } from './signing.js'
 
 const KEEP_ALIVE_MS = 75_000
 // Longer than CloudFront holds idle connections (60 s): whoever closes first loses requests.
+const GRACE_MS = 10_000
+// What is being answered when the server closes has so long to get done.
 const PROBLEM_JSON = 'application/problem+json; charset=utf-8'
 const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT']
 
@@ -74,7 +76,11 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   serviceRoutes(app, parts)
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   refuseOtherMethods(app, methods)
-  app.addHook('preClose', async () => services.events.close())
+  app.addHook('preClose', async () => {
+    services.events.close()
+    // Connections that were opened and never used are not idle to node: closing would wait a minute for their request.
+    setTimeout(() => app.server.closeAllConnections(), GRACE_MS).unref()
+  })
   await app.ready()
   return app
 }
