@@ -4,6 +4,7 @@ ARGS  ?=
 VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
+NODE  := app/backend/node_modules/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ help: ## Show this list
 	@echo "make TARGET [STACK=local|dev|prod]   (local: this machine, the default; others: AWS)"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-up: $(READY) node ## Bring the whole platform up
+up: $(READY) $(NODE) ## Bring the whole platform up
 	@$(PY) -m tools.stack up --stack $(STACK) $(ARGS)
 
 preview: $(READY) ## Show what `make up` would change (ARGS=--expect-no-changes: fail if anything)
@@ -27,12 +28,12 @@ refresh: $(READY) ## Find what was changed or deleted behind Pulumi's back
 down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
-test: $(READY) node ## Run all tests (ARGS: for pytest)
+test: $(READY) $(NODE) ## Run all tests (ARGS: for pytest)
 	@tools/system-packages.sh cloud-init systemd
 	@$(PY) -m pytest $(ARGS)
 	@$(if $(ARGS),,npm --prefix app/backend test --silent)
 
-lint: $(READY) node ## Check style, types and shell scripts
+lint: $(READY) $(NODE) ## Check style, types and shell scripts
 	@ruff check .
 	@ruff format --check .
 	@pyright
@@ -56,13 +57,13 @@ lock: ## Write requirements.lock anew from requirements-dev.txt
 bench: $(READY) ## Measure time and memory (ARGS=--with-build: the CLI's build too)
 	@$(PY) -m bench.stack $(ARGS)
 
-bench-pictures: $(READY) node ## Measure pictures through the whole path (ARGS=--full: for an hour)
+bench-pictures: $(READY) $(NODE) ## Measure pictures through the whole path (ARGS=--full: for an hour)
 	@$(PY) -m bench.pictures $(ARGS)
-
-node:
-	@tools/node.sh
 
 $(READY): requirements.lock
 	@tools/venv.sh
 
-.PHONY: help node up preview outputs refresh down test lint format frontend-config settings-docs lock bench bench-pictures
+$(NODE): app/backend/package-lock.json $(READY)
+	@tools/node.sh
+
+.PHONY: help up preview outputs refresh down test lint format frontend-config settings-docs lock bench bench-pictures

@@ -30,7 +30,14 @@ def run(folder: Path, *argv: str, **env: str) -> "subprocess.CompletedProcess[st
 def copy(tmp_path: Path) -> Path:
     """The files that set a checkout up, with one package that no index has."""
     (tmp_path / "tools").mkdir()
-    for name in ("venv.sh", "system-packages.sh", "shell-scripts.sh", "progress.py", "__init__.py"):
+    for name in (
+        "venv.sh",
+        "node.sh",
+        "system-packages.sh",
+        "shell-scripts.sh",
+        "progress.py",
+        "__init__.py",
+    ):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.lock").write_text("sd-app-no-such-package==1.0\n")
@@ -42,7 +49,7 @@ def test_help_is_the_default_and_tells_every_target(copy: Path):
     targets = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
     shown = [line.split()[0] for line in told.stdout.splitlines()[1:]]
     assert told.returncode == 0
-    assert sorted([*shown, "node"]) == sorted(targets), "node is a part of the others"
+    assert sorted(shown) == sorted(targets)
     assert max(map(len, told.stdout.splitlines())) <= 100
 
 
@@ -91,6 +98,65 @@ def test_a_set_up_that_is_done_is_not_done_again_until_the_lock_changes(copy: Pa
     later = (copy / ".venv" / ".ready").stat().st_mtime + 10
     os.utime(copy / "requirements.lock", (later, later))
     assert "set-up: packages ready" in run(copy, "make", ".venv/.ready", PYTHON=sys.executable).stdout
+
+
+@pytest.fixture
+def with_node(copy: Path) -> Path:
+    """Besides, a venv that is ready, with a Node.js and an npm that note how they are called, and a lock file."""
+    venv = copy / ".venv" / "bin"
+    script(venv / "python", f'exec {sys.executable} "$@"')
+    script(venv / "node", "echo v24.0.0")
+    script(venv / "npm", 'echo "$@" >>npm-calls; mkdir -p app/backend/node_modules; test ! -f npm-fails')
+    (copy / ".venv" / ".ready").touch()
+    (copy / "app" / "backend").mkdir(parents=True)
+    (copy / "app" / "backend" / "package-lock.json").write_text("{}")
+    return copy
+
+
+def npm_calls(folder: Path) -> list[str]:
+    file = folder / "npm-calls"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def node_packages(folder: Path) -> "subprocess.CompletedProcess[str]":
+    return run(folder, "make", "app/backend/node_modules/.ready")
+
+
+def test_the_backend_s_packages_are_installed_once_until_the_lock_or_node_changes(with_node: Path):
+    first, second = node_packages(with_node), node_packages(with_node)
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert npm_calls(with_node) == ["--prefix app/backend ci --no-audit --no-fund --loglevel=error"]
+    assert "Node.js v24.0.0" in first.stdout and "set-up" not in second.stdout
+    lock = with_node / "app" / "backend" / "package-lock.json"
+    later = lock.stat().st_mtime + 10
+    os.utime(lock, (later, later))
+    assert node_packages(with_node).returncode == 0
+    assert len(npm_calls(with_node)) == 1, "another time of the same content is no change"
+    lock.write_text('{"changed": true}')
+    os.utime(lock, (later + 10, later + 10))
+    assert "packages are ready" in node_packages(with_node).stdout
+    script(with_node / ".venv" / "bin" / "node", "echo v24.1.0")
+    os.utime(with_node / ".venv" / ".ready", (later + 20, later + 20))
+    assert node_packages(with_node).returncode == 0
+    assert len(npm_calls(with_node)) == 3
+
+
+def test_packages_of_npm_that_cannot_be_had_are_told_and_the_next_run_tries_again(with_node: Path):
+    (with_node / "npm-fails").touch()
+    told = node_packages(with_node)
+    assert told.returncode != 0
+    assert "needs npm's registry: check the network, or npm's own settings" in told.stderr
+    (with_node / "npm-fails").unlink()
+    assert node_packages(with_node).returncode == 0
+    assert len(npm_calls(with_node)) == 2
+
+
+def test_a_venv_without_node_says_what_to_do(with_node: Path):
+    script(with_node / ".venv" / "bin" / "node", "exit 127")
+    told = node_packages(with_node)
+    assert told.returncode != 0
+    assert ".venv has no Node.js: remove .venv, and run make again" in told.stderr
+    assert npm_calls(with_node) == []
 
 
 def test_missing_debian_packages_are_named_and_the_run_goes_on(copy: Path):
