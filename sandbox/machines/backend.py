@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from botocore.exceptions import BotoCoreError, ClientError
 
-import contract
+from sandbox.machines import real_comfyui
 from sandbox.machines.addresses import LOOPBACK
 from sandbox.machines.machine import BootFailed, Machine, wait_for
 from sandbox.machines.ml_server import ports_of
 from sandbox.machines.processes import Service
 
 START_LIMIT_S = 60.0
-REAL_COMFYUI = "COMFY_UI_ADDRESS"
-"""Environment of `make up`: host of a real ComfyUI, to be used instead of the emulator."""
 
 
 def boot(machine: Machine) -> None:
@@ -45,10 +41,8 @@ def boot(machine: Machine) -> None:
         for name, script in (("sd-app", "index.js"), ("sd-app-worker", "worker.js"))
     ]
     machine.run(services)
-    headers = {contract.ORIGIN_SECRET_HEADER: environment["ORIGIN_SECRET"]}
-    wait_for(
-        f"http://{LOOPBACK}:{environment['PORT']}/api/health", START_LIMIT_S, services[0], machine, headers
-    )
+    # Through the edge, as everybody comes; it adds the origin's secret.
+    wait_for(f"{loopback['BACKEND_URL']}/api/health", START_LIMIT_S, services[0], machine)
     for service in services:
         if not service.is_running:
             raise BootFailed("server", f"{service.name} does not stay: {service.tail()}")
@@ -82,16 +76,10 @@ def _loopback(machine: Machine) -> dict[str, str]:
 
 def _comfyui(machine: Machine) -> dict[str, str]:
     """Where ComfyUI is: the emulator's ports, or the real one that the user named."""
-    named = os.environ.get(REAL_COMFYUI)
-    if named:
-        ports = {
-            key: value
-            for key, value in os.environ.items()
-            if key.startswith("COMFY_UI_") and key.endswith("_PORT")
-        }
-        return {REAL_COMFYUI: named, **ports}
-    ports = ports_of(machine.boot, machine.environment[REAL_COMFYUI])
+    if named := real_comfyui.settings():
+        return named
+    ports = ports_of(machine.boot, machine.environment[real_comfyui.ADDRESS])
     return {
-        REAL_COMFYUI: LOOPBACK,
+        real_comfyui.ADDRESS: LOOPBACK,
         **{f"COMFY_UI_{kind.upper()}_PORT": str(port) for kind, port in ports.items()},
     }

@@ -22,6 +22,8 @@ from sandbox.machines.readiness import Readiness
 
 BOOT_SECONDS = "SANDBOX_BOOT_SECONDS"
 """Environment of `make up`: how long an emulated machine takes to begin, in seconds, so that waking can be seen."""
+LOOP_FAILURES = 4
+"""A service that has ended so often in a row will not get up by itself."""
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
 """All that the processes get of the environment of whoever ran `make up`."""
 
@@ -188,21 +190,19 @@ class Machine:
             log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
 
 
-def wait_for(
-    url: str, limit_s: float, service: Service, machine: Machine, headers: Mapping[str, str] | None = None
-) -> None:
-    """Until the service answers 200. Raises BootFailed with its last words, Halted when the machine was stopped."""
+def wait_for(url: str, limit_s: float, service: Service | None, machine: Machine) -> None:
+    """Until it answers 200 there. Raises BootFailed with the service's last words, Halted when the machine was stopped."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310  # our own address
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         if machine.is_stopped:
             raise Halted
+        if service and service.failures > LOOP_FAILURES:
+            raise BootFailed("server", f"{service.name} ends again and again: {service.tail()}")
         try:
-            direct.open(request, timeout=5).close()
+            direct.open(url, timeout=5).close()
             return
-        except (OSError, http.client.HTTPException):
+        except (OSError, ValueError, http.client.HTTPException):
             time.sleep(0.1)
-    raise BootFailed(
-        "server", f"{service.name} does not answer at {url} after {limit_s:.0f} s: {service.tail()}"
-    )
+    said = f": {service.tail()}" if service else ""
+    raise BootFailed("server", f"no answer at {url} after {limit_s:.0f} s{said}")

@@ -16,6 +16,7 @@ from typing import Any
 import boto3.session
 
 import contract
+from sandbox.machines import real_comfyui
 from sandbox.machines.addresses import LOOPBACK
 from sandbox.machines.machine import Boot, BootFailed, Halted, Machine, wait_for
 from sandbox.machines.processes import Service
@@ -28,6 +29,9 @@ FOLDERS = ("user", "input", "output", "temp")
 
 def boot(machine: Machine) -> None:
     """What comfyui-server.sh does, in its order, as far as there is anything to do here. Raises BootFailed."""
+    if named := real_comfyui.settings():
+        real_comfyui.boot(machine, named)
+        return
     say = machine.readiness.tell
     say("running", "models")
     models = machine.folder / "models"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -35,6 +34,8 @@ TICK_S = 0.25
 LOOK_S = 5.0
 """EC2 is looked at this often even when no call was seen that could have changed it."""
 ROOT = Path(__file__).resolve().parents[2]
+Place = tuple[str, str]
+"""Stack and role: what a machine's addresses on this machine go by, so that only one may hold it."""
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Supervisor:
     _halted: set[str] = field(default_factory=set[str])
     _calls: threading.Lock = field(default_factory=threading.Lock)
     _starting: threading.Lock = field(default_factory=threading.Lock)
+    _stopping: dict[Place, threading.Thread] = field(default_factory=dict[Place, threading.Thread])
     _failed: set[str] = field(default_factory=set[str])
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -87,7 +89,10 @@ class Supervisor:
         # No longer: it may be stopping a machine, which is done here just as well.
         self._thread.join(TICK_S * 8)
         with self._starting:
-            self._stop_all(list(self.machines))
+            for instance_id in list(self.machines):
+                self._power_off(instance_id)
+        for stopping in list(self._stopping.values()):
+            stopping.join()
         self._edges.close()
 
     def _run(self) -> None:
@@ -108,16 +113,24 @@ class Supervisor:
     def _reconcile(self) -> None:
         with self._calls:
             halted, self._halted = self._halted, set[str]()
-        running = {one["InstanceId"]: one for one in self._running()}
-        gone = [instance_id for instance_id in self.machines if instance_id not in running]
-        again = [
-            instance_id for instance_id in self.machines if instance_id in halted and instance_id in running
-        ]
+        running = self._current()
         self._failed &= running.keys() - halted
-        self._stop_all([*gone, *again])
-        for instance_id, instance in running.items():
-            if instance_id not in self.machines and instance_id not in self._failed:
-                self._begin(instance)
+        for instance_id in list(self.machines):
+            if instance_id not in running or instance_id in halted:
+                self._power_off(instance_id)
+        for instance_id, (place, instance) in running.items():
+            known = instance_id in self.machines or instance_id in self._failed
+            if not known and place not in self._stopping:
+                self._begin(place, instance)
+
+    def _current(self) -> dict[str, tuple[Place, dict[str, Any]]]:
+        """By id, the instances that run; in a place the youngest, as one may be made before the other is ended."""
+        current: dict[Place, dict[str, Any]] = {}
+        for instance in sorted(self._running(), key=lambda one: one["LaunchTime"]):
+            tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+            if contract.TAG_STACK in tags:
+                current[tags[contract.TAG_STACK], tags["Role"]] = instance
+        return {instance["InstanceId"]: (place, instance) for place, instance in current.items()}
 
     def _running(self) -> list[dict[str, Any]]:
         answer = self._ec2.describe_instances(
@@ -128,18 +141,13 @@ class Supervisor:
         )
         return [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
 
-    def _begin(self, instance: dict[str, Any]) -> None:
-        instance_id = instance["InstanceId"]
-        tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
-        if contract.TAG_STACK not in tags or (
-            tags["Role"] == contract.ML_SERVER and os.environ.get(backend.REAL_COMFYUI)
-        ):
-            return
+    def _begin(self, place: Place, instance: dict[str, Any]) -> None:
+        instance_id, (stack, role) = instance["InstanceId"], place
         told = self._ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
         boot = Boot(
             instance_id=instance_id,
-            role=tags["Role"],
-            stack=tags[contract.TAG_STACK],
+            role=role,
+            stack=stack,
             private_ip=instance["PrivateIpAddress"],
             user_data=told.get("UserData", {}).get("Value", ""),
             folder=self.folder / instance_id,
@@ -148,26 +156,32 @@ class Supervisor:
             addresses=self.addresses,
             bucket_changes=lambda: self.bucket_changes,
         )
-        machine = Machine(boot, PROGRAMS[boot.role])
+        machine = Machine(boot, PROGRAMS[role])
         with self._starting:
             if self._ended.is_set():
                 return
             try:
                 machine.start()
             except (ValueError, KeyError) as error:
-                self._failed.add(
-                    instance_id
-                )  # an instance of a test, with user data of its own: nothing to boot
-                print(f"machines: {instance_id} ({boot.role}) cannot boot: {error}", flush=True)
+                # An instance of a test, with user data of its own: nothing to boot.
+                self._failed.add(instance_id)
+                print(f"machines: {instance_id} ({role}) cannot boot: {error}", flush=True)
                 return
             self.machines[instance_id] = machine
 
-    def _stop_all(self, instance_ids: list[str]) -> None:
-        machines = [machine for one in instance_ids if (machine := self.machines.get(one))]
-        stopping = [threading.Thread(target=machine.stop) for machine in machines]
-        for thread in stopping:
-            thread.start()
-        for thread in stopping:
-            thread.join()
-        for one in instance_ids:
-            self.machines.pop(one, None)
+    def _power_off(self, instance_id: str) -> None:
+        """In a thread of its own: a service may take its time to end, and other machines must not wait for it."""
+        machine = self.machines.pop(instance_id, None)
+        if machine is None:
+            return
+        place = (machine.boot.stack, machine.boot.role)
+
+        def stop() -> None:
+            try:
+                machine.stop()
+            finally:
+                del self._stopping[place]
+                self._nudged.set()  # its place is free now
+
+        self._stopping[place] = threading.Thread(target=stop, name=f"stop {instance_id}", daemon=True)
+        self._stopping[place].start()

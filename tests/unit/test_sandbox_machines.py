@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -294,12 +295,36 @@ def test_a_boot_takes_as_long_as_was_chosen_and_a_stop_ends_it(
     assert not numbers(ground.home(second))
 
 
-def test_with_a_real_comfyui_no_ml_server_is_started(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMFY_UI_ADDRESS", "gpu.example.com")
-    ml_server = ground.launch("ml-server")
-    backend, _ = ground.ready()
-    assert list(ground.supervisor.machines) == [backend]
-    assert not ground.home(ml_server).exists() and ground.record("ml-server") == {}
+def test_one_made_before_the_other_is_ended_takes_its_place(ground: Ground) -> None:
+    """As Pulumi replaces a backend: both would want the same ports."""
+    old, pid = ground.ready()
+    new, other = ground.ready()
+    assert list(ground.supervisor.machines) == [new] and alive(other) and not alive(pid)
+    ground.call("terminate", new)
+    until(lambda: ground.is_ready(old), "the old one is there again")
+
+
+def test_a_service_that_takes_long_to_end_holds_nothing_up(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, _ = ground.ready()
+    _, pid = ground.ready("ml-server")
+    halting, stop = threading.Event(), Machine.stop
+
+    def slowly(machine: Machine) -> None:
+        if machine.boot.instance_id == slow:
+            halting.wait(LIMIT_S)
+        stop(machine)
+
+    monkeypatch.setattr(Machine, "stop", slowly)
+    ground.call("reboot", slow)
+    until(lambda: slow not in ground.supervisor.machines, "it is being stopped")
+    os.kill(pid, signal.SIGKILL)
+    home = next(ground.home(one) for one in ground.supervisor.machines)
+    until(lambda: len(numbers(home)) == 2, "the other's service is started again meanwhile", 5)
+    assert slow not in ground.supervisor.machines, "its place is not free yet"
+    halting.set()
+    until(lambda: ground.is_ready(slow), "it boots when it has ended")
 
 
 @pytest.mark.parametrize(
