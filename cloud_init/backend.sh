@@ -107,7 +107,7 @@ start_app() {
   if app_pm2 describe "$1" >/dev/null 2>&1; then
     app_pm2 reload "$1"
   else
-    app_pm2 start "$2" --name "$1" --kill-timeout 10000 --exp-backoff-restart-delay 200
+    app_pm2 start "$2" --name "$1" --kill-timeout 15000 --exp-backoff-restart-delay 200
   fi
 }
 

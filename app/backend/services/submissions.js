@@ -124,7 +124,7 @@ export class Submissions {
     const most = this.limits.unfinishedPerUser
     return new Problem(
       429,
-      `You have ${most} unfinished generations, which is the most. Wait for one, or cancel one.`,
+      `No more than ${most} unfinished at once: wait for one, or cancel one.`,
       [],
       { 'Retry-After': String(Math.max(1, Math.ceil(secondsPerPicture))) },
     )

@@ -177,10 +177,11 @@ export class KindWorker {
       this.reporter.changed(record)
       return this.#again(job)
     }
-    await this.queues.bury(this.kind, record.id, attempt.failure.code)
     const isEnded = await this.#persist(() =>
       this.generations.finish(record, 'failed', { leaseToken: record.leaseToken, set: { error: attempt.failure } }),
     )
+    // What was cancelled meanwhile is nothing to bury.
+    if (isEnded) await this.#persist(() => this.queues.bury(this.kind, record.id, attempt.failure.code))
     if (isEnded) await this.#removePictures(record)
     return this.#settle(job)
   }
