@@ -30,8 +30,8 @@ from sandbox.machines.processes import end_strays
 START_LIMIT_S = 60.0
 """Longest that it may take to answer; it takes about two."""
 
-STOP_LIMIT_S = 20.0
-"""Longest that it may take to end before it is killed; its machines' services may take 12 of them."""
+STOP_LIMIT_S = 25.0
+"""Longest that it may take to end before it is killed; its machines' services may take 16 of them."""
 
 ANSWER_LIMIT_S = 5.0
 LOG_LINES = 20

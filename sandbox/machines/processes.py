@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STOP_LIMIT_S = 12.0
-"""PM2 and systemd give a service so long before they kill it (cloud_init: 10 s, and a little)."""
+STOP_LIMIT_S = 16.0
+"""PM2 and systemd give a service so long before they kill it (cloud_init: 15 s, and a little)."""
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 10.0
 """Alive for so long, a service starts anew with the shortest pause."""
