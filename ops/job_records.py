@@ -224,7 +224,7 @@ def _change(
         "TableName": table,
         "Key": {"id": {"S": job.id}},
         "UpdateExpression": change,
-        "ConditionExpression": f"attribute_exists(#owner) AND #state IN ({', '.join(needed)})",
+        "ConditionExpression": f"#state IN ({', '.join(needed)})",
         "ExpressionAttributeNames": {"#state": "state", "#queue": "queue", "#error": "error"},
         "ExpressionAttributeValues": {
             **values,
