@@ -208,7 +208,7 @@ def requeue(stack: Stack, table: str, job: Job) -> None:
         stack,
         table,
         job,
-        change="SET #state = :state, #queue = :kind, attempts = :none, enqueuedAt = :now, updatedAt = :now "
+        change="SET #state = :state, #queue = :kind, attempts = :none, enqueuedAt = :now, retriedAt = :now, updatedAt = :now "
         "ADD version :one REMOVE #error, finishedAt, startedAt, workerName",
         needs=(FAILED,),
         values={":state": {"S": QUEUED}, ":kind": {"S": job.kind}, ":none": {"N": "0"}},

@@ -124,7 +124,7 @@ export class Generations {
           TableName: this.table,
           IndexName: contract.indexes.byQueue,
           KeyConditionExpression: 'queue = :kind',
-          ProjectionExpression: 'id, #owner, #state, createdAt, enqueuedAt, leaseUntil, workerName, attempts',
+          ProjectionExpression: 'id, #owner, #state, createdAt, enqueuedAt, retriedAt, leaseUntil, workerName, attempts',
           ExpressionAttributeNames: { '#owner': 'owner', '#state': 'state' },
           ExpressionAttributeValues: { ':kind': kind },
           ExclusiveStartKey,

@@ -32,7 +32,8 @@ export class Pictures {
       )
       return { body: Body, type: ContentType, length: ContentLength, etag: ETag }
     } catch (error) {
-      if (error.name === 'NoSuchKey' || error.$metadata?.httpStatusCode === 404) return null
+      // To a role that may not list outputs/, S3 says 403 of what isn't there (GetObject, "Permissions").
+      if ([403, 404].includes(error.$metadata?.httpStatusCode)) return null
       throw error
     }
   }

@@ -29,8 +29,9 @@ function isMissed({ state, enqueuedAt, createdAt, leaseUntil }, now) {
 }
 
 async function giveUp(kind, unfinished, { generations, queues, log, waitMs }) {
-  for (const { id, owner, state, createdAt } of unfinished) {
-    if (state !== 'queued' || Date.now() - Date.parse(createdAt) < waitMs) continue
+  for (const { id, owner, state, createdAt, retriedAt } of unfinished) {
+    // One that the operator gave another try (`ops jobs retry`) waits anew.
+    if (state !== 'queued' || Date.now() - Date.parse(retriedAt ?? createdAt) < waitMs) continue
     const error = failure('gpu_unavailable', { detail: `not begun after ${waitMs / 3_600_000} hours` })
     if (await generations.finish({ id, owner }, 'failed', { set: { error } })) {
       await queues.bury(kind, id, error.code)
