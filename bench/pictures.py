@@ -21,9 +21,14 @@ from rich.table import Table
 
 from bench import aws_cost
 from bench import picture_figures as figures
+from bench.measure import TICKS_PER_S
 from bench.picture_figures import Rows
 from bench.picture_load import Wrong
 from bench.picture_rig import BACKEND, Rig, RigArgs, running
+
+
+CALM_SHARE = 0.1
+"""Others may take this share of the machine; above it the figures are rather theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +130,20 @@ def measured(chosen: list[Part], size: Size, options: argparse.Namespace, folder
         )
         with running(args) as rig:
             for one in shared:
-                yield one.figure(rig, size)
+                before, own = _machine_cpu(), sum(rig.cpu().values())
+                rows = one.figure(rig, size)
+                busy, total = (now - was for now, was in zip(_machine_cpu(), before, strict=True))
+                others = max(0.0, busy - (sum(rig.cpu().values()) - own)) / total
+                note = "not calm: times are too long" if others > CALM_SHARE else ""
+                rows.add("the machine's CPUs, taken by others", f"{others:.0%}", note)
+                yield rows
+
+
+def _machine_cpu() -> tuple[float, float]:
+    """Seconds of CPU that the machine spent working, and all that it had (proc(5), /proc/stat)."""
+    fields = [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) / TICKS_PER_S, sum(fields) / TICKS_PER_S
 
 
 def show(rows: Rows) -> None:
