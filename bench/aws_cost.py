@@ -40,7 +40,7 @@ def of(rig: Rig, rounds: int) -> Rows:
             name, ms(statistics.median(times) * len(times) / rounds), f"{len(times) // rounds} a generation"
         )
     total = sum(statistics.median(times) * len(times) / rounds for times in took.values())
-    rows.add("a generation", ms(total), "of which this client itself takes about 2 ms")
+    rows.add("a generation", ms(total), "one after another, the client's own time included")
     return rows
 
 

@@ -26,7 +26,6 @@ from bench.picture_figures import Rows
 from bench.picture_load import Wrong
 from bench.picture_rig import BACKEND, Rig, RigArgs, running
 
-
 CALM_SHARE = 0.1
 """Others may take this share of the machine; above it the figures are rather theirs."""
 
