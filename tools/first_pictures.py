@@ -59,9 +59,7 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
     try:
         if not is_real:
             _seed(stack, folder)
-        # The two of them boot side by side; a real ComfyUI has no machine here.
-        awaited = {role: name for role, name in MACHINES.items() if not is_real or role != "ml-server"}
-        _wait(stack, awaited, outputs)
+        _wait(stack, outputs)
         if not is_real:
             _wait_for_models(folder, f"{stack.name}/{outputs['comfyUiAddress']}")
         email, password = users.ensure_demo(stack)
@@ -101,8 +99,8 @@ def _seed(stack: Stack, folder: Path) -> None:
         say(f"models: {pushed} emulated ones pushed to s3://{stack.output('bucketName')} (a few KB each)")
 
 
-def _wait(stack: Stack, machines: dict[str, str], outputs: dict[str, Any]) -> None:
-    for role, output in machines.items():
+def _wait(stack: Stack, outputs: dict[str, Any]) -> None:
+    for role, output in MACHINES.items():
         args = wait.WaitArgs(
             role=role, instance_id=outputs[output], minutes=WAIT_MINUTES, poll_seconds=POLL_S
         )

@@ -301,14 +301,12 @@ def test_models_are_pushed_once(studio: Studio, capfd: pytest.CaptureFixture[str
     assert studio.keys() == keys and "pushed" not in capfd.readouterr().err
 
 
-def test_a_real_comfyui_is_given_no_emulated_models_and_no_ml_server_is_waited_for(
-    studio: Studio, api: FakeApi
-) -> None:
+def test_a_real_comfyui_is_given_no_emulated_models(studio: Studio, api: FakeApi) -> None:
     """As the sandbox was started: the command that comes after it need not say so again."""
     choices = {"COMFY_UI_ADDRESS": "gpu.example.com"}
     (studio.folder / "sandbox.json").write_text(json.dumps({"choices": choices}))
     studio.make()
-    assert studio.waited == ["backend i-back"]
+    assert studio.waited == ["ml-server i-ml", "backend i-back"]
     assert studio.keys() == set()
     assert "style" not in json.loads(next(one for one in api.asked if one.method == "POST").body)
 
