@@ -5,28 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
-import contract
-from ops import models, users, wait
+from ops import models, users
 from ops.errors import AwsError, OpsError, explain
 from ops.stack import Stack
 from sandbox import daemon
 from tools import emulated_models
 from tools.api_client import Api, ApiFailed
+from tools.local_machines import Machines, NotReady
 from tools.progress import say
 
-MACHINES = {"ml-server": "mlServerInstanceId", "backend": "backendInstanceId"}
-WAIT_MINUTES = 3.0
-POLL_S = 0.3
-MODELS_LIMIT_S = 60.0
 PICTURE_LIMIT_S = 300.0
 TELL_EVERY_S = 2.0
 REAL_COMFYUI = "COMFY_UI_ADDRESS"
@@ -59,9 +53,7 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
     try:
         if not is_real:
             _seed(stack, folder)
-        _wait(stack, outputs)
-        if not is_real:
-            _wait_for_models(folder, f"{stack.name}/{outputs['comfyUiAddress']}")
+        Machines(stack=stack, folder=folder, outputs=outputs, is_real=is_real).get_ready()
         email, password = users.ensure_demo(stack)
         url = daemon.edge_url(folder, stack.name)
         if url is None:
@@ -74,7 +66,7 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
             _picture(api, {**WISH, **style}, target / "text.png"),
             _picture(api, {**DRAWN_WISH, "sketchId": api.upload(draw_room())}, target / "sketch.png"),
         ]
-    except OpsError as error:
+    except (OpsError, NotReady) as error:
         raise NoPictures(str(error)) from error
     except AwsError as error:
         raise NoPictures(explain(error)) from error
@@ -97,35 +89,6 @@ def _seed(stack: Stack, folder: Path) -> None:
             pushed += len(new)
     if pushed:
         say(f"models: {pushed} emulated ones pushed to s3://{stack.output('bucketName')} (a few KB each)")
-
-
-def _wait(stack: Stack, outputs: dict[str, Any]) -> None:
-    for role, output in MACHINES.items():
-        args = wait.WaitArgs(
-            role=role, instance_id=outputs[output], minutes=WAIT_MINUTES, poll_seconds=POLL_S
-        )
-        with contextlib.redirect_stdout(io.StringIO()) as told:
-            status = wait.run(stack, args, json=False)
-        if status:
-            raise NoPictures(f"{told.getvalue().strip()}\n    see `python -m ops status`")
-        say(f"{role}: ready")
-
-
-def _wait_for_models(folder: Path, server: str) -> None:
-    """Until ComfyUI offers what was pushed: the machine may have booted before. Raises NoPictures, OSError."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + MODELS_LIMIT_S
-    for port in contract.COMFYUI_PORTS.values():
-        url = daemon.url_of(folder, f"{server}:{port}")
-        for kind, names in emulated_models.MODELS.items():
-            wanted = {f"{name}.safetensors" for name in names}
-            while not wanted <= {*json.load(direct.open(f"{url}/models/{kind}", timeout=10))}:
-                if time.monotonic() > deadline:
-                    raise NoPictures(
-                        f"ComfyUI at {url} does not offer the models in {kind} after {MODELS_LIMIT_S:.0f} s\n"
-                        f"    logs: {folder / 'machines'}/*/*.log"
-                    )
-                time.sleep(POLL_S)
 
 
 def _sign_in(stack: Stack, outputs: dict[str, Any], email: str, password: str) -> str:

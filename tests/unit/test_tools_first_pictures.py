@@ -20,7 +20,7 @@ from ops import stack as ops_stack
 from ops import wait
 from ops.errors import OpsError
 from ops.stack import Stack
-from tools import emulated_models, first_pictures
+from tools import emulated_models, first_pictures, local_machines
 from tools.api_client import Api, ApiFailed
 from tools.first_pictures import Made, NoPictures, draw_room
 
@@ -254,6 +254,10 @@ def studio(cloud: Cloud, api: FakeApi, tmp_path: Path, monkeypatch: pytest.Monke
     cloud.client("ssm").put_parameter(
         Name="/sd-app/local/outputs", Type="String", Overwrite=True, Value=json.dumps(outputs)
     )
+    for role in ("ml-server", "backend"):
+        cloud.client("ssm").put_parameter(
+            Name=f"/sd-app/local/machines/{role}/boot", Type="String", Overwrite=True, Value="{}"
+        )
     stack = ops_stack.connect(
         "local",
         None,
@@ -301,13 +305,16 @@ def test_models_are_pushed_once(studio: Studio, capfd: pytest.CaptureFixture[str
     assert studio.keys() == keys and "pushed" not in capfd.readouterr().err
 
 
-def test_a_real_comfyui_is_given_no_emulated_models(studio: Studio, api: FakeApi) -> None:
+def test_a_real_comfyui_is_given_no_emulated_models_and_is_not_asked_for_them(
+    studio: Studio, api: FakeApi
+) -> None:
     """As the sandbox was started: the command that comes after it need not say so again."""
     choices = {"COMFY_UI_ADDRESS": "gpu.example.com"}
     (studio.folder / "sandbox.json").write_text(json.dumps({"choices": choices}))
     studio.make()
     assert studio.waited == ["ml-server i-ml", "backend i-back"]
     assert studio.keys() == set()
+    assert not [one for one in api.asked if one.path.startswith("/models/")]
     assert "style" not in json.loads(next(one for one in api.asked if one.method == "POST").body)
 
 
@@ -342,7 +349,7 @@ def away(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_models(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_pictures, "MODELS_LIMIT_S", 0.5)
+    monkeypatch.setattr(local_machines, "MODELS_LIMIT_S", 0.5)
     api.has_models = False
 
 
