@@ -117,7 +117,7 @@ describe('limits of the environment', () => {
       assert.equal((await post(wish)).statusCode, 202)
       const full = await post(wish)
       assert.equal(full.statusCode, 429)
-      assert.match(full.json().detail, /^You have 1 unfinished/)
+      assert.match(full.json().detail, /^No more than 1 unfinished/)
     } finally {
       await api.close()
       await aws.stop()
