@@ -131,7 +131,7 @@ def test_an_sdk_that_tries_again_gets_through_when_it_is_over(
 
     ending = threading.Thread(target=end_it)
     ending.start()
-    write(account, service, attempts=8)
+    write(account, service, attempts=20)
     ending.join()
     assert wrong.keys() == {f"{service} {kind}"}, "it did go wrong at first, and the SDK knew to try again"
 
