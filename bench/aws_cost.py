@@ -12,6 +12,7 @@ from typing import Any
 from bench.picture_figures import Rows, ms
 from bench.picture_load import Wrong
 from bench.picture_rig import BUCKET, Rig
+from sandbox.emulator import ACCOUNT
 
 PICTURE_BYTES = 8000
 RECIPE_BYTES = 2500
@@ -28,7 +29,7 @@ def of(rig: Rig, rounds: int) -> Rows:
     connection = HTTPConnection("127.0.0.1", int(rig.aws.rpartition(":")[2]))
     for _ in range(rounds):
         generation, handle = str(uuid.uuid4()), ""
-        for name, service, method, path, body in _calls(generation):
+        for name, service, method, path, body in _calls(rig.aws, generation):
             said = body.replace(b"HANDLE", handle.encode())
             start = time.perf_counter()
             answer = _ask(rig, connection, name, service, method, path, said)
@@ -44,7 +45,7 @@ def of(rig: Rig, rounds: int) -> Rows:
     return rows
 
 
-def _calls(generation: str) -> list[Call]:
+def _calls(url: str, generation: str) -> list[Call]:
     """As app/backend makes them for one generation that succeeds."""
     key = {"id": {"S": generation}}
     item = {
@@ -70,7 +71,7 @@ def _calls(generation: str) -> list[Call]:
     def own(expression: str) -> dict[str, Any]:
         return {"Update": {**owner, "UpdateExpression": expression, **ids}}
 
-    queue = {"QueueUrl": "/000000000000/text"}
+    queue = {"QueueUrl": f"{url}/{ACCOUNT}/text"}
     note = {**table, "Key": {"id": {"S": "stats#text"}}}
     learned = {
         **note,
