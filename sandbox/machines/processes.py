@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,9 +60,8 @@ class Service:
     def _start(self, now: float) -> None:
         try:
             self._spawn()
-        except (
-            OSError
-        ) as error:  # no such program, no room for its log: tried again like one that ends at once
+        except OSError as error:
+            # No such program, no room for its log: tried again like one that ends at once.
             self._failed(now)
             with suppress(OSError), self.log.open("a") as out:
                 out.write(f"{self.name} does not start: {error}\n")
@@ -124,14 +123,19 @@ def end_strays(folder: Path) -> int:
 
     Ours is what has a path under it in MARK of its environment, and nothing else: an editor or a `tail` of a log stays.
     """
-    ours = _marked(folder)
-    for pid in ours:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    ended = set[int]()
     deadline = time.monotonic() + GONE_LIMIT_S
-    while _marked(folder) and time.monotonic() < deadline:
-        time.sleep(0.05)  # their ports are free only then
-    return len(ours)
+    # Their ports are free only once they are gone. Looked for again meanwhile: one that is just about to run another
+    # program shows no environment, nor does one that ends.
+    while (ours := _marked(folder)) or _any_alive(ended):
+        for pid in ours:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        ended.update(ours)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return len(ended)
 
 
 def _marked(folder: Path) -> list[int]:
@@ -139,6 +143,15 @@ def _marked(folder: Path) -> list[int]:
     mark = f" {MARK}={folder}{os.sep}"
     told = subprocess.run(["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=False)
     return [int(line.split(None, 1)[0]) for line in told.stdout.splitlines() if mark in line]
+
+
+def _any_alive(pids: Collection[int]) -> bool:
+    """Whether one of these processes has not ended; one whose parent doesn't look after it counts as ended."""
+    if not pids:
+        return False
+    command = ["ps", "-o", "stat=", "-p", ",".join(map(str, pids))]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    return any(line.strip()[:1] not in ("", "Z") for line in told.stdout.splitlines())
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
