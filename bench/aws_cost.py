@@ -1,4 +1,4 @@
-"""What the emulated AWS costs by itself: the calls of one generation, one after another, with nothing of ours running."""
+"""What the emulated AWS costs by itself: the calls of one generation, one after another, while ours is idle."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _calls(url: str, generation: str) -> list[Call]:
     item = {
         **key,
         **{name: {"S": name} for name in ("owner", "kind", "state", "createdAt")},
-        "queue": {"S": "text"},
+        "queue": {"S": "bench"},
         "version": {"N": "1"},
         "recipe": {"S": "x" * RECIPE_BYTES},
     }
@@ -71,7 +71,8 @@ def _calls(url: str, generation: str) -> list[Call]:
     def own(expression: str) -> dict[str, Any]:
         return {"Update": {**owner, "UpdateExpression": expression, **ids}}
 
-    queue = {"QueueUrl": f"{url}/{ACCOUNT}/text"}
+    # A queue and a partition of the index that our worker does not look at.
+    queue = {"QueueUrl": f"{url}/{ACCOUNT}/dead"}
     note = {**table, "Key": {"id": {"S": "stats#text"}}}
     learned = {
         **note,
