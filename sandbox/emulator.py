@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import FakeDeleteMarker
 from werkzeug.serving import make_server
 
 from sandbox import light_tables
@@ -51,6 +52,7 @@ class Emulator:
 
     def __post_init__(self) -> None:
         light_tables.install()
+        _mend_delete_markers()
         self._sqs = LongPoll(self._moto)
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
@@ -106,6 +108,13 @@ class Emulator:
 
 def _unseen(call: Call) -> None:
     """Nobody wants to know."""
+
+
+def _mend_delete_markers() -> None:
+    """moto asks every version of a key to let go of its bytes. A delete marker doesn't know how: a bucket with one, and its
+    versioning gone, could not be emptied, and `make down` failed."""
+    marker: Any = FakeDeleteMarker
+    marker.dispose = lambda self: None  # pyright: ignore[reportUnknownLambdaType]  # moto has no types
 
 
 def serve(identity: str, port: int, leftovers: Callable[[], list[str]], seen: Seen = _unseen) -> str:
