@@ -16,6 +16,7 @@ from ops.show import as_json, span
 from ops.stack import Stack
 
 POLL_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.5
 LOOKS_BEFORE_GONE = 3
 """EC2 may not know a new instance for a moment; after so many looks it does not exist."""
 ENDED = ("shutting-down", "terminated")
@@ -142,7 +143,9 @@ def _poll(watch: _Watch) -> str:
             return f"time is up; last stage: {_stage(watch.last)}" + (
                 f"; {watch.trouble}" if watch.trouble else ""
             )
-        sleep(min(watch.args.poll_seconds, left))
+        # Often at first: a machine of the sandbox is ready in seconds.
+        pause = max(FIRST_PAUSE_SECONDS, (monotonic() - watch.started) / 10)
+        sleep(min(watch.args.poll_seconds, pause, left))
 
 
 NEVER = ("ParameterNotFound", "InvalidInstanceID.Malformed", "ValidationException")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,10 @@ def make(stack: Stack, folder: Path, outputs: dict[str, Any]) -> Made:
         target = folder / "pictures"
         target.mkdir(exist_ok=True)
         style = {} if is_real else {"style": STYLE}
-        files = [
-            _picture(api, {**WISH, **style}, target / "text.png"),
-            _picture(api, {**DRAWN_WISH, "sketchId": api.upload(draw_room())}, target / "sketch.png"),
-        ]
+        with ThreadPoolExecutor(2) as both:  # each kind has a ComfyUI of its own
+            text = both.submit(_picture, api, {**WISH, **style}, target / "text.png")
+            sketch = both.submit(_drawn_picture, api, target / "sketch.png")
+            files = [text.result(), sketch.result()]
     except (OpsError, NotReady) as error:
         raise NoPictures(str(error)) from error
     except AwsError as error:
@@ -121,6 +122,10 @@ def _picture(api: Api, wish: dict[str, Any], target: Path) -> Path:
     draft.replace(target)
     say(f"{name} picture: {time.monotonic() - started:.1f} s")
     return target
+
+
+def _drawn_picture(api: Api, target: Path) -> Path:
+    return _picture(api, {**DRAWN_WISH, "sketchId": api.upload(draw_room())}, target)
 
 
 def _words(event: str, data: Any) -> str:

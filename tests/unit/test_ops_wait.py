@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
@@ -70,6 +71,26 @@ def test_it_tells_each_new_stage_and_ends_when_ready(
         assert waiting(stack, machine) == 0
     told = [line.rpartition(" (")[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert told == ["ml-server: packages", "ml-server: models", "ml-server: ready"]
+
+
+def test_it_looks_often_at_first_and_then_as_often_as_it_was_told(
+    cloud: Cloud, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = cloud.make_machine()
+    cloud.put_boot(ROLE, state="pending")
+    began, now, pauses = time.monotonic(), [0.0], list[float]()
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+        pauses.append(seconds)
+        if now[0] > 120:
+            cloud.put_boot(ROLE, state="ready", instanceId=machine)
+
+    monkeypatch.setattr("ops.wait.sleep", pause)
+    monkeypatch.setattr("ops.wait.monotonic", lambda: began + now[0])
+    assert wait.run(stack, wait.WaitArgs(role=ROLE, instance_id=machine, minutes=40), json=False) == 0
+    assert pauses[:4] == [0.5] * 4 and pauses[-1] == wait.POLL_SECONDS
+    assert pauses == sorted(pauses) and len(pauses) < 60
 
 
 def test_it_fails_with_the_stage_and_message(cloud: Cloud, stack: Stack) -> None:
