@@ -1,4 +1,4 @@
-import { ReceiveMessageCommand } from '@aws-sdk/client-sqs'
+import { GetQueueAttributesCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -190,6 +190,29 @@ describe('the worker', () => {
       const done = await until(user, one, ['succeeded', 'failed'], 60_000)
       assert.equal(done.state, 'succeeded', JSON.stringify(done.error))
     }
+  })
+
+  it('clears away what needs no ComfyUI while that is away, and keeps what does', async () => {
+    const user = newUser()
+    await comfy.text.stop()
+    const attributes = async () => {
+      const AttributeNames = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible']
+      const { Attributes } = await aws.clients.sqs.send(new GetQueueAttributesCommand({ QueueUrl: aws.urls.text, AttributeNames }))
+      return AttributeNames.reduce((sum, name) => sum + Number(Attributes[name]), 0)
+    }
+    const untilIt = async (what, isSo) => {
+      for (const end = Date.now() + 60_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 100))) {
+        assert.ok(Date.now() < end, `not ${what} in time`)
+      }
+    }
+    const id = await ask(user, { prompt: 'thought better of', steps: 2, width: 256, height: 256 })
+    await api.call('DELETE', `/api/generations/${id}`, { user })
+    await untilIt('cleared', async () => (await attributes()) === 0)
+    const waiting = await ask(user, { prompt: 'waiting', steps: 2, width: 256, height: 256 })
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    assert.equal(await attributes(), 1)
+    comfy.text = await emulateComfyUi(folder, ports.text, 'text')
+    assert.equal((await until(user, waiting, ['succeeded', 'failed'], 60_000)).state, 'succeeded')
   })
 
   it('finds a message that the queue lost', async () => {

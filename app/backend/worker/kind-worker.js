@@ -68,13 +68,14 @@ export class KindWorker {
       await Promise.race([...[...this.active.values()].map((job) => job.done), this.#stopped()])
       return
     }
-    if (!this.socket.isOpen) return this.#wakeForWork()
+    if (!this.socket.isOpen && (await this.#isWorkWaiting())) return this.#wake()
     const message = await this.queues.receive(this.kind, {
       visibilitySeconds: HIDDEN_SECONDS,
       signal: this.stopping.signal,
     })
-    if (message) await this.#take(message)
-    else this.emptyAt = Date.now()
+    if (!message) this.emptyAt = Date.now()
+    else if (this.socket.isOpen) await this.#take(message)
+    else await this.#takeAsleep(message)
   }
 
   /** Whether the queue had nothing for this worker a moment ago. */
@@ -82,18 +83,26 @@ export class KindWorker {
     return Date.now() - this.emptyAt < 2.2 * POLL_SECONDS * 1000
   }
 
-  /** ComfyUI is away: messages stay in the queue, and the GPU is woken when there are any. */
-  async #wakeForWork() {
-    const waiting = await this.generations.unfinished(this.kind, { limit: 1 })
-    if (waiting.length > 0) await this.gpu.wake()
+  async #isWorkWaiting() {
+    return (await this.generations.unfinished(this.kind, { limit: 1 })).length > 0
+  }
+
+  /** ComfyUI is away and needed: its machine is woken if it sleeps, and the messages stay in the queue. */
+  async #wake() {
+    await this.gpu.wake()
     await Promise.race([this.#sleep(ASLEEP_LOOK_MS), new Promise((resolve) => this.socket.once('open', resolve))])
   }
 
+  /** A message while ComfyUI is away: what has ended needs no GPU, all else waits for it. */
+  async #takeAsleep(message) {
+    const known = message.id ? await this.generations.get(message.id) : undefined
+    if (!known || FINAL.includes(known.state)) return this.#discard(message, known)
+    await this.queues.hide(this.kind, message.handle, AGAIN_SECONDS)
+    return this.#wake()
+  }
+
   async #take(message) {
-    if (!message.id) {
-      this.log.error({ body: message.body?.slice(0, 200) }, 'a message that is not ours was dropped')
-      return this.queues.delete(this.kind, message.handle)
-    }
+    if (!message.id) return this.#discard(message)
     const inHand = this.active.get(message.id)
     if (inHand) {
       inHand.message = message // delivered again: only the newest receipt is sure to work
@@ -103,6 +112,12 @@ export class KindWorker {
     if (record) return this.#start(record, message)
     const known = await this.generations.get(message.id)
     if (known && !FINAL.includes(known.state)) return undefined // another worker's: comes again if that one dies
+    return this.#discard(message, known)
+  }
+
+  /** Delete a message that asks for nothing: its record has ended, or there is none. */
+  async #discard(message, known) {
+    if (!message.id) this.log.error({ body: message.body?.slice(0, 200) }, 'a message that is not ours was dropped')
     if (known?.state === 'cancelled' || known?.state === 'failed') {
       await this.pictures.deleteGeneration(message.id, known.request.count)
     }
