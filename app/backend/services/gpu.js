@@ -3,7 +3,6 @@
  *
  * What is learned stands in the item `gpu`: {wakeStartedAt, wakeUntil, lastError, startsSeconds: [newest last]}.
  */
-import { DescribeInstancesCommand, StartInstancesCommand } from '@aws-sdk/client-ec2'
 import { KINDS } from '../contract.js'
 import { cached } from './cached.js'
 
@@ -57,6 +56,7 @@ export class Gpu {
       { condition: 'attribute_not_exists(wakeUntil) OR wakeUntil < :now', values: { ':now': iso(now) } },
     )
     if (!mine) return 'asked before'
+    const { StartInstancesCommand } = await ec2Commands()
     try {
       await this.ec2.send(new StartInstancesCommand({ InstanceIds: [machine.id] }))
       await this.generations.setNote(NOTE, {}, { remove: ['lastError'] })
@@ -92,6 +92,7 @@ export class Gpu {
   }
 
   async #find() {
+    const { DescribeInstancesCommand } = await ec2Commands()
     const { Reservations } = await this.ec2.send(
       new DescribeInstancesCommand({
         Filters: [
@@ -114,6 +115,9 @@ export class Gpu {
     }
   }
 }
+
+// Loaded with the client, when it is first asked: see clients.js.
+const ec2Commands = () => import('@aws-sdk/client-ec2')
 
 function stateOf(machine) {
   switch (machine?.state) {
