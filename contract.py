@@ -56,6 +56,9 @@ GENERATIONS_OWNER_INDEX: str = _SHARED["indexes"]["byOwner"]
 GENERATIONS_QUEUE_INDEX: str = _SHARED["indexes"]["byQueue"]
 """Index of the unfinished ones: partition `queue` (the kind; the attribute goes when the state is final), sort
 `createdAt`."""
+GENERATIONS_QUEUE_INDEX_ATTRIBUTES: tuple[str, ...] = tuple(_SHARED["byQueueAttributes"])
+"""What that index holds besides the keys: all that is asked of it, and no recipe, which would be written anew with every
+change of state."""
 UNFINISHED_STATES: tuple[str, ...] = tuple(_SHARED["states"]["unfinished"])
 FINAL_STATES: tuple[str, ...] = tuple(_SHARED["states"]["final"])
 

@@ -15,7 +15,7 @@ class Table {
   constructor({ KeySchema, GlobalSecondaryIndexes = [] }) {
     this.key = KeySchema[0].AttributeName
     this.items = new Map()
-    this.indexes = new Map(GlobalSecondaryIndexes.map((one) => [one.IndexName, new Index(one.KeySchema)]))
+    this.indexes = new Map(GlobalSecondaryIndexes.map((one) => [one.IndexName, new Index(this.key, one)]))
   }
 
   put(item) {
@@ -35,8 +35,9 @@ class Table {
 
 /** Items by the index's partition; those that lack one of its keys aren't in it. */
 class Index {
-  constructor(schema) {
-    ;[this.hash, this.range] = schema.map((one) => one.AttributeName)
+  constructor(key, { KeySchema, Projection }) {
+    ;[this.hash, this.range] = KeySchema.map((one) => one.AttributeName)
+    this.kept = Projection.NonKeyAttributes && [key, this.hash, this.range, ...Projection.NonKeyAttributes]
     this.parts = new Map()
   }
 
@@ -44,7 +45,7 @@ class Index {
     const part = item[this.hash]?.S
     if (part === undefined || item[this.range] === undefined) return
     if (!this.parts.has(part)) this.parts.set(part, new Map())
-    this.parts.get(part).set(id, item)
+    this.parts.get(part).set(id, this.kept ? only(this.kept, item) : item)
   }
 
   drop(id, item) {
@@ -87,8 +88,10 @@ function carryOut({ table, id, item }) {
 function picked(item, { ProjectionExpression, ExpressionAttributeNames = {} }) {
   if (!ProjectionExpression) return item
   const names = ProjectionExpression.split(',').map((one) => ExpressionAttributeNames[one.trim()] ?? one.trim())
-  return Object.fromEntries(names.filter((name) => name in item).map((name) => [name, item[name]]))
+  return only(names, item)
 }
+
+const only = (names, item) => Object.fromEntries(names.filter((name) => name in item).map((name) => [name, item[name]]))
 
 /** The calls by name; each takes and returns what goes over the wire. */
 export const calls = {

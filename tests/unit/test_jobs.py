@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import contract
 from components.jobs import Jobs, JobsArgs
 from setting_models import JobsSettings
 from tests.unit.engine import Recording, deploy
@@ -72,7 +73,14 @@ def test_the_table_finds_a_generation_by_id_a_designer_s_own_and_what_waits_by_t
         ("byOwner", "owner", "createdAt"),
         ("byQueue", "queue", "createdAt"),
     ]
-    assert {one["projectionType"] for one in indexes} == {"ALL"}
+    assert indexes[0]["projectionType"] == "ALL"
+    assert (indexes[1]["projectionType"], indexes[1]["nonKeyAttributes"]) == (
+        "INCLUDE",
+        [*contract.GENERATIONS_QUEUE_INDEX_ATTRIBUTES],
+    )
+    assert not {"recipe", "request"} & {*indexes[1]["nonKeyAttributes"]}, (
+        "written anew at each change of state"
+    )
     assert {one["name"]: one["type"] for one in table["attributes"]} == {
         "id": "S",
         "owner": "S",

@@ -114,7 +114,7 @@ export class Generations {
     return { items: Items ?? [], next }
   }
 
-  /** The unfinished ones of a kind, oldest first, without their recipes. */
+  /** The unfinished ones of a kind, oldest first: id, createdAt and the index's own attributes (`byQueueAttributes`). */
   async unfinished(kind, { limit } = {}) {
     const found = []
     let ExclusiveStartKey
@@ -124,8 +124,6 @@ export class Generations {
           TableName: this.table,
           IndexName: contract.indexes.byQueue,
           KeyConditionExpression: 'queue = :kind',
-          ProjectionExpression: 'id, #owner, #state, createdAt, enqueuedAt, retriedAt, leaseUntil, workerName, attempts',
-          ExpressionAttributeNames: { '#owner': 'owner', '#state': 'state' },
           ExpressionAttributeValues: { ':kind': kind },
           ExclusiveStartKey,
           ...(limit ? { Limit: limit } : {}),

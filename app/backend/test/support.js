@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { buildApp } from '../app.js'
 import { awsClients } from '../clients.js'
 import { readConfig } from '../config.js'
+import { contract } from '../contract.js'
 import { createLog } from '../log.js'
 import { buildServices } from '../services.js'
 
@@ -55,10 +56,10 @@ export async function emulateAws() {
   const server = await serve(PYTHON, ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], endpoint)
   const clients = awsClients({ region: 'us-east-1', endpoint })
   const key = (name, KeyType) => ({ AttributeName: name, KeyType })
-  const index = (IndexName, hash) => ({
+  const index = (IndexName, hash, Projection) => ({
     IndexName,
     KeySchema: [key(hash, 'HASH'), key('createdAt', 'RANGE')],
-    Projection: { ProjectionType: 'ALL' },
+    Projection,
   })
   await clients.dynamo.send(
     new CreateTableCommand({
@@ -66,7 +67,10 @@ export async function emulateAws() {
       BillingMode: 'PAY_PER_REQUEST',
       KeySchema: [key('id', 'HASH')],
       AttributeDefinitions: ['id', 'owner', 'queue', 'createdAt'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
-      GlobalSecondaryIndexes: [index('byOwner', 'owner'), index('byQueue', 'queue')],
+      GlobalSecondaryIndexes: [
+        index('byOwner', 'owner', { ProjectionType: 'ALL' }),
+        index('byQueue', 'queue', { ProjectionType: 'INCLUDE', NonKeyAttributes: contract.byQueueAttributes }),
+      ],
     }),
   )
   const urls = {}
