@@ -1,4 +1,5 @@
 /** Tells the API's process what happens, for the event streams. Best effort: it looks at the records as well. */
+import http from 'node:http'
 import { INTERNAL_KEY_HEADER } from '../routes/service.js'
 import { contract } from '../contract.js'
 
@@ -14,6 +15,7 @@ export class Reporter {
       [INTERNAL_KEY_HEADER]: eventKey,
       [contract.originSecretHeader]: originSecret,
     }
+    this.agent = new http.Agent({ keepAlive: true })
     this.log = log
     this.previews = new Map()
     this.pending = new Map()
@@ -51,17 +53,18 @@ export class Reporter {
     }
   }
 
-  async #send(event) {
-    try {
-      const answer = await fetch(this.url, {
-        method: 'POST',
-        headers: this.headers,
-        body: JSON.stringify(event),
-        signal: AbortSignal.timeout(LIMIT_MS),
-      })
-      await answer.arrayBuffer()
-    } catch (error) {
-      this.log.debug({ err: error }, 'the API was not told; it looks for itself')
-    }
+  /** Resolves when it is told, or can't be. node:http, since fetch took a twelfth of the worker's time for this alone. */
+  #send(event) {
+    return new Promise((resolve) => {
+      const failed = (error) => {
+        this.log.debug({ err: error }, 'the API was not told; it looks for itself')
+        resolve()
+      }
+      const request = http.request(this.url, { method: 'POST', headers: this.headers, agent: this.agent, timeout: LIMIT_MS })
+      request.on('response', (answer) => answer.resume().on('close', resolve))
+      request.on('timeout', () => request.destroy(new Error(`no answer after ${LIMIT_MS} ms`)))
+      request.on('error', failed)
+      request.end(JSON.stringify(event))
+    })
   }
 }
