@@ -197,6 +197,7 @@ def _backend_environment(endpoint: str, ports: Mapping[str, int]) -> dict[str, s
         "USER_POOL_ID": POOL,
         "USER_POOL_CLIENT_ID": CLIENT,
         "ORIGIN_SECRET": SECRET,
+        "ML_SERVER_BOOT_PARAMETER": "/bench/ml-server/boot",
         "BACKEND_URL": f"http://127.0.0.1:{ports['backend']}",
         "PORT": str(ports["backend"]),
         "HOST": "127.0.0.1",

@@ -36,6 +36,8 @@ class BackendArgs:
     github_token: pulumi.Output[str] | None
     comfyui_address: pulumi.Input[str]
     ml_server_instance_arn: pulumi.Input[str]
+    ml_server_boot_parameter_name: pulumi.Input[str]
+    ml_server_boot_parameter_arn: pulumi.Input[str]
     ml_server_client_group_id: pulumi.Input[str]
     bucket_name: pulumi.Input[str]
     bucket_arn: pulumi.Input[str]
@@ -199,6 +201,7 @@ def _rights(args: BackendArgs, token: aws.ssm.Parameter | None) -> list[dict[str
         ),
         *_bucket_rights(args.bucket_arn),
         allow("WakeTheMlServer", ["ec2:StartInstances"], [args.ml_server_instance_arn]),
+        allow("HowFarTheMlServerIs", ["ssm:GetParameter"], [args.ml_server_boot_parameter_arn]),
         # "*": EC2's Describe actions know no resource (Service Authorization Reference); they change nothing.
         allow("SeeTheMlServer", ["ec2:DescribeInstances"], ["*"]),
         # No kms:Decrypt: SecureStrings are under aws/ssm, whose key policy grants it to every principal of the
@@ -252,6 +255,7 @@ def _environment(
         **{contract.limit_variable(name): str(value) for name, value in args.limits.items()},
         "ALLOWED_ORIGINS": origins.apply(lambda known: ",".join(known)),
         "BACKEND_URL": args.edge_url,
+        "ML_SERVER_BOOT_PARAMETER": args.ml_server_boot_parameter_name,
     }
 
 

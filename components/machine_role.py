@@ -50,6 +50,8 @@ class MachineRole(pulumi.ComponentResource):
     role_name: pulumi.Output[str]
     instance_profile: pulumi.Output[str]
     log_group_name: pulumi.Output[str]
+    boot_parameter_name: pulumi.Output[str]
+    boot_parameter_arn: pulumi.Output[str]
     environment: dict[str, pulumi.Input[str]]
     """The keys of `/etc/sd-app/machine.env` that every machine has."""
     permissions: list[pulumi.Resource]
@@ -86,6 +88,7 @@ class MachineRole(pulumi.ComponentResource):
         self.role_name = role.name
         self.instance_profile = profile.name
         self.log_group_name = log_group.name
+        self.boot_parameter_name, self.boot_parameter_arn = boot.name, boot.arn
         self.permissions = [rights]
         self.environment = {
             "SD_APP_STACK": args.stack,
@@ -100,6 +103,8 @@ class MachineRole(pulumi.ComponentResource):
                 "role_name": self.role_name,
                 "instance_profile": self.instance_profile,
                 "log_group_name": self.log_group_name,
+                "boot_parameter_name": self.boot_parameter_name,
+                "boot_parameter_arn": self.boot_parameter_arn,
             }
         )
 

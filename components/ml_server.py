@@ -47,6 +47,8 @@ class MlServer(pulumi.ComponentResource):
     image_id: pulumi.Output[str]
     ready: pulumi.Output[str] | None
     log_group_name: pulumi.Output[str]
+    boot_parameter_name: pulumi.Output[str]
+    boot_parameter_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: MlServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("sd-app:compute:MlServer", name, None, opts)
@@ -80,6 +82,7 @@ class MlServer(pulumi.ComponentResource):
         self.image_id = instance.ami
         self.ready = machine.wait_until_ready(name, launch_args, instance, self, [own_stop])
         self.log_group_name = role.log_group_name
+        self.boot_parameter_name, self.boot_parameter_arn = role.boot_parameter_name, role.boot_parameter_arn
         self.register_outputs(
             {
                 "instance_id": self.instance_id,
@@ -90,6 +93,8 @@ class MlServer(pulumi.ComponentResource):
                 "image_id": self.image_id,
                 "ready": self.ready,
                 "log_group_name": self.log_group_name,
+                "boot_parameter_name": self.boot_parameter_name,
+                "boot_parameter_arn": self.boot_parameter_arn,
             }
         )
 

@@ -29,15 +29,21 @@ export function awsClients({ region, endpoint }) {
   })
   // The emulator serves buckets by path; AWS by host name.
   const s3 = new S3Client({ ...options, ...(endpoint ? { forcePathStyle: true } : {}) })
-  return { dynamo, s3, sqs: new SQSClient(options), ec2: lazyEc2(options) }
+  return { dynamo, s3, sqs: new SQSClient(options), ec2: lazy(ec2, options), ssm: lazy(ssm, options) }
 }
 
-/** EC2's client is by far the largest, and asked only while ComfyUI is away: it is loaded then (bench/README.md). */
-function lazyEc2(options) {
+const ec2 = async () => (await import('@aws-sdk/client-ec2')).EC2Client
+const ssm = async () => (await import('@aws-sdk/client-ssm')).SSMClient
+
+/**
+ * A client that is loaded when it is first asked: these two only while ComfyUI is away, and EC2's is by far the largest
+ * of all (bench/README.md).
+ */
+function lazy(load, options) {
   let client
   return {
     async send(command) {
-      client ??= new (await import('@aws-sdk/client-ec2')).EC2Client(options)
+      client ??= new (await load())(options)
       return client.send(command)
     },
   }

@@ -66,6 +66,7 @@ export function readConfig(env) {
     deadLetterQueueUrl: required('DEAD_LETTER_QUEUE_URL'),
     userPoolId: required('USER_POOL_ID'),
     userPoolClientId: required('USER_POOL_CLIENT_ID'),
+    mlServerBootParameter: required('ML_SERVER_BOOT_PARAMETER'),
     backendUrl: url('BACKEND_URL', required('BACKEND_URL')),
     allowedOrigins: (env.ALLOWED_ORIGINS ?? '').split(',').map((one) => one.trim()).filter(Boolean),
     originSecret: secret,

@@ -49,7 +49,8 @@ const gpu = {
     state: { type: 'string', enum: ['asleep', 'stopping', 'waking', 'ready', 'unreachable'] },
     etaSeconds: { type: 'integer', description: 'Seconds until it is ready, asleep ones once a job wakes it.' },
     measured: { type: 'boolean', description: 'Whether the estimate comes from earlier starts; else it is a guess.' },
-    problem: text('Why the last attempt to start it failed.'),
+    stage: text('What the machine does now on its way to ready: network, models, warm-up and so on.'),
+    problem: text('Why the last attempt to start it, or its boot, failed.'),
     comfyUi: {
       type: 'object',
       description: 'Version of ComfyUI by kind; null while it does not answer.',

@@ -21,6 +21,7 @@ TABLE = f"arn:aws:dynamodb:{HERE}:table/generations"
 BUCKET = "arn:aws:s3:::bucket"
 ML_SERVER = f"arn:aws:ec2:{HERE}:instance/i-ml"
 ORIGIN_SECRET = f"arn:aws:ssm:{HERE}:parameter/sd-app/dev/backend/origin-secret"
+ML_SERVER_BOOT = "arn:aws:ssm:us-east-1:111122223333:parameter/sd-app/dev/machines/ml-server/boot"
 TOKEN = "github_pat_hush"  # a made-up value
 PAGE = "https://main.d1.amplifyapp.com"
 
@@ -40,6 +41,8 @@ def backend(token: bool = False, origins: Sequence[str] = (PAGE,), **settings: A
             github_token=pulumi.Output.secret(TOKEN) if token else None,
             comfyui_address="172.16.0.10",
             ml_server_instance_arn=ML_SERVER,
+            ml_server_boot_parameter_name="/sd-app/dev/machines/ml-server/boot",
+            ml_server_boot_parameter_arn=ML_SERVER_BOOT,
             ml_server_client_group_id="sg-clients",
             bucket_name="bucket",
             bucket_arn=BUCKET,
@@ -160,11 +163,11 @@ def test_it_wakes_the_ml_server_of_its_stack_and_stops_nothing() -> None:
     assert set(on_machines) == {"ec2:DescribeInstances"}
 
 
-def test_it_reads_its_own_secrets_alone() -> None:
-    assert allowed(backend(), "ssm")["ssm:GetParameter"] == {ORIGIN_SECRET}
+def test_of_parameters_it_reads_its_secrets_and_how_far_the_ml_server_is() -> None:
+    assert allowed(backend(), "ssm")["ssm:GetParameter"] == {ORIGIN_SECRET, ML_SERVER_BOOT}
     recording = backend(token=True)
     parameter = recording.named("be-github-token").outputs["arn"]
-    assert allowed(recording, "ssm")["ssm:GetParameter"] == {ORIGIN_SECRET, parameter}
+    assert allowed(recording, "ssm")["ssm:GetParameter"] == {ORIGIN_SECRET, parameter, ML_SERVER_BOOT}
     assert not allowed(recording, "kms"), "SSM decrypts under its own key"
 
 
@@ -185,6 +188,7 @@ def test_its_environment_is_complete() -> None:
         "GITHUB_TOKEN_PARAMETER": "",
         **{contract.limit_variable(name): str(one.maximum) for name, one in contract.LIMITS.items()},
         "MAX_ATTEMPTS": "5",
+        "ML_SERVER_BOOT_PARAMETER": "/sd-app/dev/machines/ml-server/boot",
         "ORIGIN_SECRET_PARAMETER": "/sd-app/dev/backend/origin-secret",
         "OUTPUTS_RETENTION_DAYS": "30",
         "PORT": "3000",

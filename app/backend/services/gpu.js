@@ -1,7 +1,7 @@
 /**
  * The graphics machine: whether it sleeps, and waking it. Found by its tags (docs/decisions/0009), not by its id.
  *
- * What is learned stands in the item `gpu`: {wakeStartedAt, wakeUntil, lastError, startsSeconds: [newest last]}.
+ * How far it is when it wakes, it says itself (cloud_init/machine.sh: `record`). What is learned stands in the item `gpu`: {wakeStartedAt, wakeUntil, lastError, startsSeconds: [newest last]}.
  */
 import { KINDS } from '../contract.js'
 import { cached } from './cached.js'
@@ -18,21 +18,22 @@ const REFUSED_PAUSE_MS = 60_000
 
 export class Gpu {
   /** @param {{generations: import('./generations.js').Generations, comfyUi: Record<string, import('./comfyui.js').ComfyUi>}} parts */
-  constructor({ ec2 }, { stack, limits }, { generations, comfyUi, log }) {
-    Object.assign(this, { ec2, stack, wakeMs: limits.wakeMinutes * 60_000, generations, comfyUi, log })
+  constructor({ ec2, ssm }, { stack, limits, mlServerBootParameter }, { generations, comfyUi, log }) {
+    Object.assign(this, { ec2, ssm, bootParameter: mlServerBootParameter, stack, wakeMs: limits.wakeMinutes * 60_000, generations, comfyUi, log })
     this.machine = cached(LOOK_MS, () => this.#find())
     this.offers = Object.fromEntries(KINDS.map((kind) => [kind, cached(LOOK_MS, () => this.#probe(kind))]))
+    this.boot = cached(LOOK_MS, () => this.#boot())
     this.note = cached(LOOK_MS, () => this.generations.note(NOTE))
   }
 
-  /** {state: asleep|stopping|waking|ready|unreachable, etaSeconds?, measured?, comfyUi: {kind: version|null}} */
+  /** {state: asleep|stopping|waking|ready|unreachable, etaSeconds?, measured?, stage?, problem?, comfyUi: {kind: version|null}} */
   async status() {
     const versions = Object.fromEntries(await Promise.all(KINDS.map(async (kind) => [kind, await this.offers[kind]()])))
     if (Object.values(versions).every(Boolean)) return { state: 'ready', comfyUi: versions }
     const machine = await this.machine().catch(() => null)
     const state = stateOf(machine)
     if (state !== 'waking' && state !== 'asleep') return { state, comfyUi: versions }
-    const note = await this.note().catch(() => null)
+    const [note, boot] = await Promise.all([this.note, this.boot].map((look) => look().catch(() => null)))
     const known = note?.startsSeconds ?? []
     const passed = secondsSince(note?.wakeStartedAt ?? (state === 'waking' ? machine.launchedAt : undefined))
     const expected = known.length > 0 ? median(known) : FIRST_GUESS_SECONDS
@@ -40,6 +41,7 @@ export class Gpu {
       state: note?.wakeStartedAt ? 'waking' : state,
       etaSeconds: Math.max(5, Math.round(expected - passed)),
       measured: known.length > 0,
+      ...(state === 'waking' ? toldBy(boot, machine) : {}),
       ...(note?.lastError && state === 'asleep' ? { problem: note.lastError } : {}),
       comfyUi: versions,
     }
@@ -106,6 +108,12 @@ export class Gpu {
     return one ? { id: one.InstanceId, state: one.State.Name, launchedAt: one.LaunchTime?.toISOString() } : null
   }
 
+  async #boot() {
+    const { GetParameterCommand } = await import('@aws-sdk/client-ssm')
+    const { Parameter } = await this.ssm.send(new GetParameterCommand({ Name: this.bootParameter }))
+    return JSON.parse(Parameter.Value)
+  }
+
   /** ComfyUI's version, or null when it doesn't answer. */
   async #probe(kind) {
     try {
@@ -131,6 +139,13 @@ function stateOf(machine) {
     default:
       return 'unreachable'
   }
+}
+
+/** Stage or fault of a boot under way; nothing of the boot before, and none of another machine's. */
+function toldBy(boot, machine) {
+  if (boot?.instanceId !== machine.id || Date.parse(boot.startedAt) < Date.parse(machine.launchedAt)) return {}
+  if (boot.state === 'running' && boot.stage) return { stage: boot.stage }
+  return boot.state === 'failed' ? { stage: boot.stage, problem: `its boot failed at ${boot.stage}` } : {}
 }
 
 /** 0 for none, and for a launch of long ago: then it is ComfyUI that starts, not the machine. */

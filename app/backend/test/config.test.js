@@ -8,7 +8,7 @@ import { emulateAws, environmentFor, newUser, startApp } from './support.js'
 
 const REQUIRED = [
   'AWS_REGION', 'SD_APP_STACK', 'BUCKET_NAME', 'COMFY_UI_ADDRESS', 'GENERATIONS_TABLE', 'TEXT_QUEUE_URL', 'SKETCH_QUEUE_URL',
-  'DEAD_LETTER_QUEUE_URL', 'USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'ORIGIN_SECRET', 'BACKEND_URL',
+  'DEAD_LETTER_QUEUE_URL', 'USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'ORIGIN_SECRET', 'ML_SERVER_BOOT_PARAMETER', 'BACKEND_URL',
 ]
 const whole = (more = {}) => environmentFor({ endpoint: 'http://127.0.0.1:9' }, more)
 const faults = (env) => {

@@ -1,4 +1,5 @@
 import { RunInstancesCommand, StartInstancesCommand, StopInstancesCommand } from '@aws-sdk/client-ec2'
+import { PutParameterCommand } from '@aws-sdk/client-ssm'
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { createLog } from '../log.js'
@@ -6,6 +7,7 @@ import { Generations } from '../services/generations.js'
 import { FIRST_GUESS_SECONDS, Gpu } from '../services/gpu.js'
 import { emulateAws } from './support.js'
 
+const BOOT = '/sd-app/test/machines/ml-server/boot'
 const AWAY = { stats: async () => Promise.reject(new Error('asleep')) }
 const THERE = { stats: async () => ({ system: { comfyui_version: '0.39.2' } }) }
 
@@ -42,7 +44,8 @@ describe('the GPU', () => {
       },
     }
     const comfyUi = { text: comfy, sketch: comfy }
-    return new Gpu({ ec2 }, { stack, limits: { wakeMinutes } }, { generations: generations(), comfyUi, log: createLog('silent') })
+    const config = { stack, mlServerBootParameter: BOOT, limits: { wakeMinutes } }
+    return new Gpu({ ec2, ssm: aws.clients.ssm }, config, { generations: generations(), comfyUi, log: createLog('silent') })
   }
 
   it('that sleeps is told as asleep, with a guess of how long waking takes', async () => {
@@ -83,6 +86,26 @@ describe('the GPU', () => {
     const { state, etaSeconds } = await gpu().status()
     assert.equal(state, 'waking')
     assert.ok(Math.abs(etaSeconds - 70) <= 1, `${etaSeconds} s`)
+  })
+
+  it('tells what it does while it wakes, and what it failed at', async () => {
+    const record = async (fields) => {
+      const Value = JSON.stringify({ instanceId: id, startedAt: new Date(Date.now() + 1000).toISOString(), ...fields })
+      await aws.clients.ssm.send(new PutParameterCommand({ Name: BOOT, Value, Type: 'String', Overwrite: true }))
+    }
+    await gpu().wake()
+    const told = async () => {
+      const { stage, problem } = await gpu().status()
+      return { stage, problem }
+    }
+    await record({ state: 'running', stage: 'models' })
+    assert.deepEqual(await told(), { stage: 'models', problem: undefined })
+    await record({ state: 'failed', stage: 'code', message: 'secret words of a log' })
+    assert.deepEqual(await told(), { stage: 'code', problem: 'its boot failed at code' })
+    await record({ state: 'running', stage: 'models', startedAt: '2026-01-01T00:00:00Z' })
+    assert.deepEqual(await told(), { stage: undefined, problem: undefined }, 'of the boot before')
+    await record({ state: 'running', stage: 'models', instanceId: 'i-another' })
+    assert.deepEqual(await told(), { stage: undefined, problem: undefined })
   })
 
   it('for which AWS has no capacity is told so, and asked again after a minute', async () => {

@@ -100,6 +100,7 @@ export function environmentFor({ endpoint, urls }, more = {}) {
     USER_POOL_ID: POOL,
     USER_POOL_CLIENT_ID: CLIENT,
     ORIGIN_SECRET: SECRET,
+    ML_SERVER_BOOT_PARAMETER: '/sd-app/test/machines/ml-server/boot',
     BACKEND_URL: 'https://api.example.com',
     ALLOWED_ORIGINS: 'https://page.example.com',
     ...more,
