@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import cli_jobs, cli_users, machines, models, status, wait
+from ops import cli_jobs, cli_users, deploy, machines, models, status, wait
 from ops.errors import NO_ANSWER, AwsError, OpsError, explain
 from ops.model_files import FOLDERS, FORMATS
 from ops.stack import LOCAL, Stack, connect, unreachable
@@ -28,6 +28,7 @@ examples:
   python -m ops --stack dev start ml-server
   python -m ops --stack dev users add ann@example.com
   python -m ops jobs list
+  python -m ops --stack dev deploy backend v1.4.0
 
 exit status: 0 all is well; 1 something is broken, refused or failed; 2 wrong usage, or
 the stack could not be asked; 130 after Ctrl-C.
@@ -43,6 +44,11 @@ examples:
   python -m ops models push interiordesignsuperm_v2.safetensors
   python -m ops models push control_v11p_sd15_scribble_fp16.safetensors --folder controlnet
   python -m ops models push Indochine.safetensors --to loras
+"""
+DEPLOY_EXAMPLES = """\
+examples:
+  python -m ops --stack dev deploy backend v1.4.0
+  python -m ops --stack dev deploy backend --rollback
 """
 WAIT_EXAMPLES = """\
 example:
@@ -98,6 +104,8 @@ def _dispatch(args: argparse.Namespace, stack: Stack, json: bool) -> int:
             return cli_jobs.run(args, stack, json)
         case "users", _:
             return cli_users.run(args, stack, json)
+        case "deploy", _:
+            return deploy.run(stack, deploy.DeployArgs(ref=args.ref, rollback=args.rollback), json=json)
         case "wait", _:
             waited = wait.WaitArgs(role=args.role, instance_id=args.instance, minutes=args.minutes)
             return wait.run(stack, waited, json=json)
@@ -130,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_users.add_parser(commands, common)
     cli_jobs.add_parser(commands, common)
     _add_machines(commands, common)
+    _add_deploy(commands, common)
     return parser
 
 
@@ -171,6 +180,20 @@ def _add_machines(commands: Any, common: argparse.ArgumentParser) -> None:
     for command, told in (("start", "start a machine that sleeps"), ("stop", "put a machine to sleep")):
         switch = commands.add_parser(command, parents=[common], help=f"{told}, and wait until it is so")
         switch.add_argument("role", choices=sorted(machines.OUTPUTS))
+
+
+def _add_deploy(commands: Any, common: argparse.ArgumentParser) -> None:
+    deploying = commands.add_parser(
+        "deploy",
+        parents=[common],
+        help="roll a release out on the running backend without a lost request, or back",
+        description=deploy.__doc__,
+        epilog=DEPLOY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    deploying.add_argument("role", choices=["backend"])
+    deploying.add_argument("ref", nargs="?", metavar="REF", help="tag, branch or commit of the repository")
+    deploying.add_argument("--rollback", action="store_true", help="the release before the present one")
 
 
 def _minutes(text: str) -> float:

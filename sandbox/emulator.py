@@ -20,6 +20,7 @@ from sandbox import light_tables
 from sandbox.calls import Call, Environ, body_of, read_call
 from sandbox.faults import Answer, Faults
 from sandbox.long_poll import LongPoll
+from sandbox.run_command import RunCommand
 
 WHO = "/_sandbox"
 """Path that answers with the emulator's identity."""
@@ -29,6 +30,10 @@ LEFT = "/_sandbox/leftovers"
 
 FAULTS = "/_sandbox/faults"
 """Path at which faults are set (POST), shown (GET) and ended (DELETE)."""
+
+COMMANDS = "/_sandbox/commands"
+"""Path at which an instance's agent takes its commands (GET) and says how they ended (POST): run_command.py."""
+RUN_COMMAND = ("SendCommand", "GetCommandInvocation")
 
 ACCOUNT = DEFAULT_ACCOUNT_ID
 """The emulated AWS account."""
@@ -46,6 +51,7 @@ class Emulator:
     leftovers: Callable[[], list[str]]
     seen: Seen
     faults: Faults = field(default_factory=Faults)
+    commands: RunCommand = field(default_factory=RunCommand)
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     # DynamoDB's writes are atomic, and its conditions hold between two callers; moto's threads know no such thing.
     _dynamodb: threading.Lock = field(default_factory=threading.Lock)
@@ -68,6 +74,8 @@ class Emulator:
                 return self._moto(environ, start_response)
         if (call.service, call.action) == ("sqs", "ReceiveMessage"):
             return self._sqs.receive(environ, start_response)
+        if call.service == "ssm" and call.action in RUN_COMMAND:
+            return self._run_command(call.action, environ, start_response)
         told: list[str] = []
 
         def start(status: str, *rest: Any) -> Any:
@@ -90,9 +98,22 @@ class Emulator:
                 said = self.leftovers()
             case "/_sandbox/faults", method:
                 status, said = self._change_faults(method, environ)
+            case "/_sandbox/commands", "GET":
+                said = self.commands.take(environ.get("QUERY_STRING", "").partition("instance=")[2])
+            case "/_sandbox/commands", "POST":
+                known = self.commands.ended(json.loads(body_of(environ)))
+                status, said = ("200 OK", {}) if known else ("404 Not Found", {"error": "no such command"})
             case _:
                 status, said = "404 Not Found", {"error": f"there is no {path}"}
         start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(said).encode()]
+
+    def _run_command(self, action: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        said = self.commands.call(action, json.loads(body_of(environ)))
+        status = "200 OK"
+        if isinstance(said, tuple):
+            status, said = "400 Bad Request", {"__type": said[0], "message": said[1]}
+        start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
         return [json.dumps(said).encode()]
 
     def _change_faults(self, method: str, environ: Environ) -> tuple[str, Any]:

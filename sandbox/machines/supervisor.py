@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,13 @@ TICK_S = 0.25
 LOOK_S = 5.0
 """EC2 is looked at this often even when no call was seen that could have changed it."""
 ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = "/_sandbox/commands"
+"""Of sandbox/emulator.py, where an instance's agent takes its commands."""
+REFUSAL = (
+    "this machine is a stand-in of the sandbox and runs this checkout's app/backend: "
+    "`make up` brings what was changed there"
+)
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 Place = tuple[str, str]
 """Stack and role: what a machine's addresses on this machine go by, so that only one may hold it."""
 
@@ -104,11 +113,25 @@ class Supervisor:
                     looked = time.monotonic()
                     self._reconcile()
                     self._edges.follow()
+                    self._refuse_commands()
                 for machine in list(self.machines.values()):
                     machine.keep()
             except Exception as error:  # one bad look must not end all machines
                 print(f"machines: {type(error).__name__}: {error}", flush=True)
             self._nudged.wait(TICK_S)
+
+    def _refuse_commands(self) -> None:
+        """What runs here is a stand-in of the machine: it has none of the scripts that a command of SSM asks for."""
+        for instance in list(self.machines):
+            for command in self._say_to_emulator("GET", f"?instance={instance}"):
+                said = {"id": command["id"], "instance": instance, "code": 1, "stderr": REFUSAL}
+                self._say_to_emulator("POST", body=said)
+
+    def _say_to_emulator(self, method: str, query: str = "", body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.endpoint}{COMMANDS}{query}", data, method=method)  # noqa: S310  # our own
+        with _direct.open(request, timeout=10) as answer:
+            return json.load(answer)
 
     def _reconcile(self) -> None:
         with self._calls:

@@ -16,8 +16,9 @@ from PIL import Image
 from studio import ROOT, Studio, studio, until
 
 import contract
-from ops import machines
+from ops import deploy, machines
 from ops.boot import read_boot
+from ops.errors import OpsError
 from sandbox.machines.processes import MARK
 from sandbox.machines.user_data import parse_environment
 from tools.api_client import Api
@@ -110,6 +111,7 @@ def test_a_sleeping_gpu_is_woken_by_a_waiting_generation_which_then_succeeds(
 
     until("the worker woke it", is_awake, 180)
     waking = [one for one in told if one["state"] == "waking"]
+    assert any(one.get("stage") for one in waking), f"what it does meanwhile is told: {told}"
     assert waking and all(one["etaSeconds"] >= 1 for one in waking), told
     done = designer.follow(generation, lambda name, data: None, 120)
     assert done["state"] == "succeeded", done
@@ -134,6 +136,11 @@ def test_a_rebooted_backend_serves_again_and_nothing_is_lost(running: Studio, de
 
     until("the backend has booted anew", is_back, 120)
     assert designer.follow(generation, lambda name, data: None, 120)["state"] == "succeeded"
+
+
+def test_a_stand_in_says_that_it_takes_no_release(running: Studio) -> None:
+    with pytest.raises(OpsError, match="runs this checkout's app/backend: `make up` brings"):
+        deploy.run(running.stack, deploy.DeployArgs(ref="v1"), json=False)
 
 
 def test_down_ends_all_that_ran(running: Studio, cli: Path) -> None:
