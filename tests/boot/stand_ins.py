@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,20 +91,21 @@ def _node_archive(version: str, architecture: str) -> Path:
 
 
 class Repository:
-    """A bare repository with this checkout's files as they are now, committed or not, on branch `main`.
+    """A bare repository on branch `main`: with these files by their place in it, or with this checkout's as they are now,
+    committed or not.
 
     name: of its folder, in the one that git hosts are shown in.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, files: Mapping[str, Path] | None = None) -> None:
         self.bare, self.work = folder / f"{name}.git", folder / f"{name}.work"
         self.work.mkdir(parents=True)
         self._git("init", "--quiet", "--initial-branch=main")
-        for path in _tracked():
-            if (ROOT / path).is_file():
-                (self.work / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / path, self.work / path)
-        self.commit("this checkout")
+        for place, path in (files or {name: ROOT / name for name in _tracked()}).items():
+            if path.is_file():
+                (self.work / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, self.work / place)
+        self.commit("as it is")
         subprocess.run(["git", "clone", "--quiet", "--bare", self.work, self.bare], check=True)
         # As the big hosts: any commit can be asked for by its id.
         subprocess.run(
@@ -115,6 +116,10 @@ class Repository:
         """Commit all that is in `work`; the commit's id."""
         self._git("add", "--all", "--force")
         self._git("commit", "--quiet", "--message", message)
+        return self.head()
+
+    def head(self) -> str:
+        """The newest commit's id."""
         return self._git("rev-parse", "HEAD").strip()
 
     def push(self) -> None:
