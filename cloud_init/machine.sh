@@ -134,11 +134,14 @@ install_tools() {
   local apt=(apt-get --quiet --yes -o DPkg::Lock::Timeout=300)
   export DEBIAN_FRONTEND=noninteractive
   retry 6 "${apt[@]}" update
-  retry 6 "${apt[@]}" install --no-install-recommends ca-certificates curl git python3-venv "$@"
+  retry 6 install_packages ca-certificates curl git python3-venv "$@"
   python3 -m venv --clear "$SD_APP_TOOLS"
   retry 6 "$SD_APP_TOOLS/bin/pip" install --quiet "awscli==$AWSCLI_VERSION" "boto3==$BOTO3_VERSION"
   systemctl enable --now sd-app-logs.service sd-app-metrics.timer
 }
+
+# A power cut in the middle of dpkg leaves packages half installed, and apt refuses to go on before they are put right.
+install_packages() { "${apt[@]}" install --no-install-recommends "$@" || { dpkg --configure -a; return 1; }; }
 
 # fetch_commit URL REF FOLDER: just that tag, branch or commit, checked out.
 fetch_commit() {
