@@ -143,9 +143,12 @@ install_tools() {
 # A power cut in the middle of dpkg leaves packages half installed, and apt refuses to go on before they are put right.
 install_packages() { "${apt[@]}" install --no-install-recommends "$@" || { dpkg --configure -a; return 1; }; }
 
-# fetch_commit URL REF FOLDER: just that tag, branch or commit, checked out.
+# fetch_commit URL REF FOLDER: just that tag, branch or commit, checked out. Nobody else works in that folder: a lock in
+# it is what a power cut left.
 fetch_commit() {
-  if [ ! -d "$3/.git" ]; then git init --quiet "$3"; fi
+  mkdir -p "$3/.git"
+  find "$3/.git" -name '*.lock' -delete
+  git init --quiet "$3"
   GIT_TERMINAL_PROMPT=0 retry 6 git -C "$3" fetch --quiet --depth 1 "$1" "$2"
   git -C "$3" checkout --quiet --force --detach FETCH_HEAD
 }
