@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import contract
+from cloud_init.render import ENVIRONMENT_FILE
 from ops.stack import Stack, connect
 from tests.boot import clients, machine_root
 from tests.boot.container import Container, MachineFailed
@@ -26,13 +28,14 @@ SEED = "/var/lib/cloud/seed/nocloud"
 GIT_HOSTS = "/srv/git-hosts"
 """Where a machine sees the repositories that stand in for git hosts."""
 LOOK_S = 0.3
+_NUMBERS = itertools.count(1)
 STAND_INS = "/etc/sd-app-stand-ins.env"
 
 # Vendor data is the cloud's own word to cloud-init: its scripts run after the user data's files were written, and
 # before its commands. A key that is in both files shall be in machine.env once: not every reader takes the last.
 _VENDOR_SCRIPT = f"""#!/bin/bash
 set -eu
-env=/etc/sd-app/machine.env
+env={ENVIRONMENT_FILE}
 while IFS='=' read -r key _; do sed -i "/^$key=/d" "$env"; done <{STAND_INS}
 cat {STAND_INS} >>"$env"
 """
@@ -104,14 +107,14 @@ class BootedMachine:
 
     def __post_init__(self) -> None:
         self.instance_id, user_data = self.account.instance(self.role)
-        name = f"sd-app-{self.role}-{self.folder.name}"[:60].rstrip("-")
+        name = f"boot-{self.role}-{os.getpid()}-{next(_NUMBERS)}"
         self.container = Container(name, machine_root.kept(), self.folder, dict(self.shown))
         place = self.container.place
         self.container.disk.joinpath("var/lib/cloud/seed/nocloud").mkdir(parents=True)
         self.container.disk.joinpath(f"{SEED}/user-data".lstrip("/")).write_bytes(user_data)
         place(f"{SEED}/meta-data", f"instance-id: {self.instance_id}\nlocal-hostname: {self.role}\n")
         place(f"{SEED}/vendor-data", _VENDOR_SCRIPT)
-        self.stand_in(self.stand_ins)
+        self.stand_in({})
         self.redirect_git(self.git)
         variables = clients.configure(self.container.disk)
         place(
@@ -123,9 +126,16 @@ class BootedMachine:
         self._boot_before = ""
 
     def stand_in(self, values: Mapping[str, str]) -> None:
-        """Let machine.env say this too: before the first boot through vendor data, later in the file itself."""
-        text = "".join(f'{key}="{value}"\n' for key, value in {**self.account.stand_ins(), **values}.items())
-        self.container.place(STAND_INS, text)
+        """Let machine.env say this too, of a machine that is off: through vendor data before its first boot, later in the
+        file itself, as an operator would change it."""
+        environment = self.container.disk / ENVIRONMENT_FILE.lstrip("/")
+        if environment.is_file():
+            kept = [
+                line for line in environment.read_text().splitlines() if line.partition("=")[0] not in values
+            ]
+            self.container.place(ENVIRONMENT_FILE, "\n".join(kept) + "\n" + _lines(values), 0o640)
+        else:
+            self.container.place(STAND_INS, _lines({**self.account.stand_ins(), **self.stand_ins, **values}))
 
     def redirect_git(self, git: Mapping[str, str]) -> None:
         """Let git look for these addresses elsewhere, by its own `insteadOf`."""
@@ -203,6 +213,10 @@ class BootedMachine:
         if self.container.leader() is not None:
             (self.folder / "journal.txt").write_text(self.container.journal())
         self.container.remove()
+
+
+def _lines(values: Mapping[str, str]) -> str:
+    return "".join(f'{key}="{value}"\n' for key, value in values.items())
 
 
 def free_port() -> int:

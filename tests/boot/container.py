@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -22,8 +23,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 REBOOT_STATUS = 133
 """nspawn's exit status when the machine asked for a reboot and a supervisor shall start it again."""
+START_LIMIT_S = 10.0
+"""Until process 1 is there."""
 STOP_LIMIT_S = 60.0
 
+_CONFINED = (
+    # Whoever kills the tests, even with -9, ends this, and with it every process and mount of the namespaces.
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 # Arguments: cgroup's name, lower, upper, work and merged folder; then nspawn and its own.
 _START = r"""
 set -eu
@@ -51,7 +59,7 @@ class MachineFailed(AssertionError):
 class Container:
     """One machine's disk and the container that runs on it, or nothing while it is off.
 
-    name: of the host and of the cgroup. lower: the kept root. folder: for its disk and its console's text, on a disk that
+    name: of the machine, unlike any other's on this computer. lower: the kept root. folder: for its disk and its console's text, on a disk that
     overlayfs takes. shown: folders of this computer that it sees, read-only, by their place inside.
     """
 
@@ -116,22 +124,7 @@ class Container:
         layers = [str(self.lower), str(self.disk), str(self.folder / "work"), str(self.folder / "merged")]
         with self.console.open("ab") as out:
             self._process = subprocess.Popen(
-                # setpriv: whoever kills the tests, even with -9, ends the container. unshare: mounts go with it.
-                [
-                    "setpriv",
-                    "--pdeathsig",
-                    "KILL",
-                    "unshare",
-                    "--mount",
-                    "--propagation=slave",
-                    "bash",
-                    "-c",
-                    _START,
-                    "bash",
-                    self.name,
-                    *layers,
-                    *nspawn,
-                ],
+                [*_CONFINED, *("bash", "-c", _START, "bash"), self.name, *layers, *nspawn],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -142,42 +135,20 @@ class Container:
         """The number of the machine's process 1 as this computer counts; None while there is none."""
         if self._process is None:
             return None
-        try:
-            told = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
-        except OSError:
-            return None
-        for child in told.split():
-            try:
-                status = Path(f"/proc/{child}/status").read_text()
-            except OSError:
-                continue
-            numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-            if numbers[-1] == "1" and len(numbers) > 2:
-                return int(child)
-        return None
+        # Process 1 of the namespace that holds nspawn is one level up.
+        return next((pid for pid in _below(self._process.pid) if _numbers(pid)[2:] == ["1"]), None)
 
     def run(self, *command: str, limit_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine as root, whatever it ends with."""
-        leader = self.leader()
-        if leader is None:
-            raise MachineFailed(f"{self.name} is off: {self.last_words()}")
+        deadline = time.monotonic() + START_LIMIT_S
+        while (leader := self.leader()) is None:
+            if not self.is_on or time.monotonic() > deadline:
+                raise MachineFailed(f"{self.name} is off: {self.last_words()}")
+            time.sleep(0.02)
+        inside = ("--mount", "--uts", "--ipc", "--pid", "--cgroup")
+        clean = ("env", "-i", "--chdir=/", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8")
         return subprocess.run(
-            [
-                "nsenter",
-                f"--target={leader}",
-                "--mount",
-                "--uts",
-                "--ipc",
-                "--pid",
-                "--cgroup",
-                "env",
-                "-i",
-                "--chdir=/",
-                f"PATH={PATH}",
-                "HOME=/root",
-                "LANG=C.UTF-8",
-                *command,
-            ],
+            ["nsenter", f"--target={leader}", *inside, *clean, *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -210,23 +181,17 @@ class Container:
 
     def cut_power(self) -> None:
         """Every process gone at once, in the middle of whatever it did. What the kernel holds of the disk is kept."""
+        if self._process is None:
+            return
         leader = self.leader()
         if leader is not None:
             os.kill(leader, signal.SIGKILL)
-        if self._process is not None:
-            self._end()
-
-    def _end(self) -> None:
-        assert self._process is not None
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(10)
-        for procs in list(CGROUPS.glob(f"{self.name}/cgroup.procs")) + list(
-            CGROUPS.glob(f"*/{self.name}/cgroup.procs")
-        ):
-            _remove_group(procs.parent)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_LIMIT_S)
+        self._process.kill()
+        self._process.wait()
+        for group in [*CGROUPS.glob(self.name), *CGROUPS.glob(f"*/{self.name}")]:
+            _remove_group(group)
 
     def remove(self) -> None:
         """Off, and its disk gone; the console's text stays."""
@@ -252,20 +217,44 @@ class Container:
         return "\n".join(["the end of its console:", *text.splitlines()[-lines:]])
 
 
+def _below(pid: int) -> list[int]:
+    """The processes that this one started, and theirs."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [one for child in children for one in (int(child), *_below(int(child)))]
+
+
+def _numbers(pid: int) -> list[str]:
+    """What a process is called in each namespace, from this computer's inwards."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return []
+    return next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
+
+
 def _remove_group(group: Path) -> None:
-    """A cgroup and those below it; a killed process may need a moment to leave."""
-    deadline = time.monotonic() + 5
-    for folder in [*sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True), group]:
-        while True:
-            try:
+    """A cgroup with those below it, and whatever still runs in them."""
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while True:
+        for procs in group.rglob("cgroup.procs"):
+            with suppress(OSError):
+                for pid in procs.read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+        try:
+            for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
                 folder.rmdir()
-                break
-            except FileNotFoundError:
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+            group.rmdir()
+            return
+        except OSError:
+            # A killed process needs a moment to leave.
+            if not group.exists():
+                return
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def until(what: str, look: Callable[[], T], limit_s: float, every_s: float = 0.2) -> T:
