@@ -5,6 +5,7 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 NODE  := app/backend/node_modules/.ready
+VITE  := app/frontend/node_modules/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ help: ## Show this list
 	@echo "make TARGET [STACK=local|dev|prod]   (local: this machine, the default; others: AWS)"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-up: $(READY) $(NODE) ## Bring the whole platform up
+up: $(READY) $(NODE) $(if $(filter local,$(STACK)),page) ## Bring the whole platform up
 	@$(PY) -m tools.stack up --stack $(STACK) $(ARGS)
 
 preview: $(READY) ## Show what `make up` would change (ARGS=--expect-no-changes: fail if anything)
@@ -28,22 +29,27 @@ refresh: $(READY) ## Find what was changed or deleted behind Pulumi's back
 down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
-test: $(READY) $(NODE) ## Run all tests (ARGS: for pytest)
+test: $(READY) $(NODE) $(VITE) ## Run all tests (ARGS: for pytest)
 	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap
 	@$(PY) -m pytest $(ARGS)
 	@$(if $(ARGS),,npm --prefix app/backend test --silent)
+	@$(if $(ARGS),,npm --prefix app/frontend test --silent)
 
-lint: $(READY) $(NODE) ## Check style, types and shell scripts
+lint: $(READY) $(NODE) $(VITE) ## Check style, types and shell scripts
 	@ruff check .
 	@ruff format --check .
 	@pyright
 	@npm --prefix app/backend run lint --silent
+	@npm --prefix app/frontend run lint --silent
 	@tools/shell-scripts.sh | xargs -0 shellcheck --external-sources
 	@echo "shellcheck: $$(tools/shell-scripts.sh | tr -cd '\0' | wc -c) scripts, no faults"
 
 format: $(READY) ## Format the code
 	@ruff check --fix .
 	@ruff format .
+
+page: $(VITE) ## Build the designer's page, when its sources have changed
+	@tools/page.sh
 
 frontend-config: $(READY) ## Write the page's config from the stack's outputs
 	@$(PY) -m tools.frontend_config --stack $(STACK)
@@ -64,6 +70,9 @@ $(READY): requirements.lock
 	@tools/venv.sh
 
 $(NODE): app/backend/package-lock.json $(READY)
-	@tools/node.sh
+	@tools/node.sh backend
 
-.PHONY: help up preview outputs refresh down test lint format frontend-config settings-docs lock bench bench-pictures
+$(VITE): app/frontend/package-lock.json $(READY)
+	@tools/node.sh frontend
+
+.PHONY: help up preview outputs refresh down test lint format page frontend-config settings-docs lock bench bench-pictures

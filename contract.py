@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 _SHARED: dict[str, Any] = json.loads((Path(__file__).parent / "app" / "contract.json").read_text())
@@ -81,6 +82,14 @@ LIMITS = {name: Limit(**one) for name, one in _SHARED["limits"].items()}
 def limit_variable(name: str) -> str:
     """The environment variable of a limit: `LIMIT_PROMPT_CHARACTERS` of `promptCharacters`."""
     return "LIMIT_" + re.sub(r"(?=[A-Z])", "_", name).upper()
+
+
+def page_headers(backend_url: str, sign_in_url: str) -> dict[str, str]:
+    """Headers that the page is served with, on Amplify and on this machine: it may call itself, the backend and the
+    user pool's address, and nobody else."""
+    headers: dict[str, str] = json.loads((Path(__file__).parent / FRONTEND_ROOT / "headers.json").read_text())
+    origins = {"backend": backend_url, "signIn": sign_in_url}
+    return {name: Template(value).substitute(origins) for name, value in headers.items()}
 
 
 def prefix(stack: str) -> str:

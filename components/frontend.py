@@ -65,7 +65,9 @@ class Frontend(pulumi.ComponentResource):
             platform="WEB",
             environment_variables={"AMPLIFY_MONOREPO_APP_ROOT": contract.FRONTEND_ROOT},
             custom_rules=[{"source": SINGLE_PAGE, "target": "/index.html", "status": "200"}],
-            custom_headers=pulumi.Output.from_input(args.backend_url).apply(security_headers),
+            custom_headers=pulumi.Output.from_input(args.backend_url).apply(
+                lambda url: security_headers(url, args.region)
+            ),
             # The branch below alone is built: a branch that somebody pushes must not become a page.
             enable_auto_branch_creation=False,
             tags={"Name": name},
@@ -114,29 +116,11 @@ class Frontend(pulumi.ComponentResource):
         )
 
 
-def security_headers(backend_url: str) -> str:
+def security_headers(backend_url: str, region: str) -> str:
     """Amplify's custom headers as YAML, in the form that a monorepo needs
-    (docs.aws.amazon.com/amplify/latest/userguide/custom-headers.html). The page may call itself and the backend."""
-    policy = "; ".join(
-        [
-            "default-src 'self'",
-            f"connect-src 'self' {backend_url}",
-            f"img-src 'self' blob: data: {backend_url}",
-            "style-src 'self' 'unsafe-inline'",
-            "object-src 'none'",
-            "base-uri 'self'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        ]
-    )
-    headers = {
-        "Content-Security-Policy": policy,
-        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "strict-origin-when-cross-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    }
+    (docs.aws.amazon.com/amplify/latest/userguide/custom-headers.html)."""
+    # Users sign in from the page itself.
+    headers = contract.page_headers(backend_url, f"https://cognito-idp.{region}.amazonaws.com")
     everywhere = {"pattern": "**", "headers": [{"key": k, "value": v} for k, v in headers.items()]}
     applications = [{"appRoot": contract.FRONTEND_ROOT, "customHeaders": [everywhere]}]
     return yaml.safe_dump({"applications": applications}, sort_keys=False, width=1000)

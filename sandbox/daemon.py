@@ -158,6 +158,16 @@ def edge_url(folder: Path, stack: str) -> str | None:
     return url_of(folder, f"{stack}/edge")
 
 
+def page_url(folder: Path, stack: str) -> str | None:
+    """Where the stack's page is on this machine; None before there was a distribution."""
+    return url_of(folder, f"{stack}/page")
+
+
+def page_config(folder: Path, stack: str) -> Path:
+    """The file that the stack's page has its config from."""
+    return folder.absolute() / "page" / f"{stack}.json"
+
+
 def url_of(folder: Path, name: str) -> str | None:
     """Where something of the emulated network, such as `local/172.16.0.10:8188`, lies on this machine; None if nowhere."""
     with suppress(FileNotFoundError, ValueError, KeyError):

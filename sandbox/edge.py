@@ -1,4 +1,4 @@
-"""CloudFront's stand-in: an HTTP proxy on this machine before each stack's backend.
+"""CloudFront's stand-in: an HTTP proxy on this machine before each stack's backend, with the stack's page beside it.
 
 It adds the header that the emulated distribution declares for its origin, whatever the viewer sent under that name, and
 passes on all else but Host, as the distribution's policies say; answers are streamed. No TLS, no cache: browsers trust
@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,6 +21,7 @@ from aiohttp import web
 from yarl import URL
 
 import contract
+from sandbox import page
 from sandbox.machines.addresses import LOOPBACK
 
 START_LIMIT_S = 10.0
@@ -56,13 +58,18 @@ SESSION = web.AppKey("session", aiohttp.ClientSession)
 
 
 class Edges:
-    """All proxies of one emulator, on one event loop in a thread."""
+    """All proxies and pages of one emulator, on one event loop in a thread.
 
-    def __init__(self, endpoint: str, region: str, port_of: Callable[[str], int]) -> None:
+    dist: the built page; configs: folder of each stack's config of it.
+    """
+
+    def __init__(
+        self, endpoint: str, region: str, port_of: Callable[[str], int], *, dist: Path, configs: Path
+    ) -> None:
         session: Any = boto3.session.Session(region_name=region)
         self._cloudfront: Any = session.client("cloudfront", endpoint_url=endpoint)
-        self._port_of = port_of
-        self._running: dict[str, tuple[Edge, web.AppRunner]] = {}
+        self._endpoint, self._port_of, self._dist, self._configs = endpoint, port_of, dist, configs
+        self._running: dict[str, tuple[Edge, list[web.AppRunner]]] = {}
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="edges", daemon=True).start()
 
@@ -70,17 +77,33 @@ class Edges:
         """Make the proxies those of the distributions that there are now. Raises OSError when one can't listen."""
         wanted = {edge.stack: edge for edge in self._declared()}
         for stack in [stack for stack, (edge, _) in self._running.items() if wanted.get(stack) != edge]:
-            self._wait(self._running.pop(stack)[1].cleanup())
+            self._wait(_end(self._running.pop(stack)[1]))
         for stack, edge in wanted.items():
             if stack not in self._running:
-                self._running[stack] = (edge, self._wait(listen(edge)))
+                self._running[stack] = (edge, self._wait(self._begin(edge)))
 
     def close(self) -> None:
         """End all of them."""
-        for _, runner in self._running.values():
-            self._wait(runner.cleanup())
+        for _, runners in self._running.values():
+            self._wait(_end(runners))
         self._running.clear()
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _begin(self, edge: Edge) -> list[web.AppRunner]:
+        """The proxy and the page beside it: both, or neither."""
+        proxy = await listen(edge)
+        try:
+            served = page.Page(
+                dist=self._dist,
+                config=self._configs / f"{edge.stack}.json",
+                port=self._port_of(f"{edge.stack}/page"),
+                backend_url=f"http://{LOOPBACK}:{edge.port}",
+                sign_in_url=self._endpoint,
+            )
+            return [proxy, await page.listen(served)]
+        except OSError:
+            await proxy.cleanup()
+            raise
 
     def _declared(self) -> list[Edge]:
         listed = self._cloudfront.list_distributions()["DistributionList"].get("Items", [])
@@ -104,6 +127,11 @@ class Edges:
 
     def _wait(self, work: Coroutine[Any, Any, _Found]) -> _Found:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_LIMIT_S)
+
+
+async def _end(runners: list[web.AppRunner]) -> None:
+    for runner in runners:
+        await runner.cleanup()
 
 
 async def listen(edge: Edge) -> web.AppRunner:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.stack import connect
 from sandbox.daemon import Sandbox, SandboxFailed
-from tools import first_pictures, outputs_view, pulumi_cli, remote_stack
+from tools import first_pictures, local_page, outputs_view, pulumi_cli, remote_stack
 from tools.engine import Engine, EngineFailed
 from tools.engine_events import Report
 from tools.local_stack import LocalFailed, LocalStack
@@ -33,6 +33,7 @@ FAULTS = (
     remote_stack.RemoteFailed,
     CommandFailed,
     first_pictures.NoPictures,
+    local_page.NoPage,
 )
 """What a person can put right: told as one message, without a trace."""
 
@@ -67,19 +68,22 @@ def _up() -> int:
     _warn(report)
     say(f"up {LOCAL}: {report.summary()}, {report.seconds:.0f} s")
     outputs: dict[str, Any] = json.loads(engine.ask("stack", "output", "--json"))
-    made = first_pictures.make(connect(LOCAL), ROOT / ".sandbox", outputs)
-    _show_main(outputs, sandbox, made)
+    folder = ROOT / ".sandbox"
+    made = first_pictures.make(connect(LOCAL), folder, outputs)
+    page = local_page.publish(folder, LOCAL, sandbox.endpoint, outputs)
+    _show_main(outputs, sandbox, made, page)
     return 0
 
 
-def _show_main(outputs: dict[str, Any], sandbox: Sandbox, made: first_pictures.Made) -> None:
+def _show_main(outputs: dict[str, Any], sandbox: Sandbox, made: first_pictures.Made, page: str) -> None:
     print(flush=True)
     outputs_view.show(outputs, [name for name in outputs_view.MAIN if outputs.get(name)])
     for line in outputs_view.left_out(outputs):
         print(f"left out: {line}")
     pictures = "  ".join(str(path.relative_to(ROOT)) for path in made.files)
     print(
-        f"\nAPI        {made.url}  (documented at /api/openapi.json)\n"
+        f"\npage       {page}\n"
+        f"API        {made.url}  (documented at /api/openapi.json)\n"
         f"sign-in    {made.email}  {made.password}\n"
         f"pictures   {pictures}\n"
         f"\nAll of it is emulated on this machine, at {sandbox.endpoint}. Next:\n"

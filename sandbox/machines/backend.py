@@ -83,8 +83,10 @@ def _loopback(machine: Machine) -> dict[str, str]:
         )["Parameter"]["Value"]
     except (BotoCoreError, ClientError) as error:
         raise BootFailed("settings", f"the origin's secret could not be read: {error}") from error
+    page = f"http://{LOOPBACK}:{machine.addresses.port(f'{machine.stack}/page')}"
     return {
         **_comfyui(machine),
+        "ALLOWED_ORIGINS": ",".join([page, machine.environment["ALLOWED_ORIGINS"]]),
         "HOST": LOOPBACK,
         "PORT": str(port_of(machine)),
         "ORIGIN_SECRET": secret,

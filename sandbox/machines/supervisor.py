@@ -72,7 +72,13 @@ class Supervisor:
         self.folder.mkdir(mode=0o700, parents=True)
         self.addresses = Addresses(self.folder.parent / "addresses.json")
         self.endpoint = endpoint
-        self._edges = Edges(endpoint, self.region, self.addresses.port)
+        self._edges = Edges(
+            endpoint,
+            self.region,
+            self.addresses.port,
+            dist=ROOT / contract.FRONTEND_ROOT / "dist",
+            configs=self.folder.parent / "page",
+        )
         self._ec2: Any = boto3.session.Session(region_name=self.region).client(
             "ec2", endpoint_url=self.endpoint
         )

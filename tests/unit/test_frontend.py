@@ -1,16 +1,20 @@
 """The page: what Amplify builds, what it knows, and what its browser may do."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 import yaml
 
+import contract
 from components import amplify_build
 from components.frontend import Frontend, FrontendArgs, security_headers
 from setting_models import FrontendSettings, RepositorySettings
 from tests.unit.engine import Recording, deploy
 
+ROOT = Path(__file__).parents[2]
 APP, BRANCH = "aws:amplify/app:App", "aws:amplify/branch:Branch"
 
 
@@ -65,12 +69,25 @@ def test_a_changed_config_starts_a_build_unless_a_setting_says_no() -> None:
     assert not frontend(build_wait_minutes=0).of("command:local:Command")
 
 
-def test_the_browser_may_talk_to_the_backend_and_nobody_else() -> None:
-    [application] = yaml.safe_load(security_headers("https://d1.cloudfront.net"))["applications"]
+def test_the_browser_may_talk_to_the_backend_and_the_user_pool_and_nobody_else() -> None:
+    [application] = yaml.safe_load(security_headers("https://d1.cloudfront.net", "eu-west-1"))["applications"]
     headers = {h["key"]: h["value"] for h in application["customHeaders"][0]["headers"]}
-    assert "connect-src 'self' https://d1.cloudfront.net;" in headers["Content-Security-Policy"]
+    allowed = "connect-src 'self' https://d1.cloudfront.net https://cognito-idp.eu-west-1.amazonaws.com;"
+    assert allowed in headers["Content-Security-Policy"]
     assert "default-src 'self'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_amplify_builds_the_page_of_the_branchs_own_config() -> None:
+    [application] = yaml.safe_load((ROOT / "amplify.yml").read_text())["applications"]
+    assert application["appRoot"] == contract.FRONTEND_ROOT
+    commands = application["frontend"]["phases"]["build"]["commands"]
+    scripts = json.loads((ROOT / contract.FRONTEND_ROOT / "package.json").read_text())["scripts"]
+    assert commands == ["npm run write-config", "npm run build"], (
+        "a wrong config ends the build before it begins"
+    )
+    assert scripts["write-config"].split()[-1] == contract.FRONTEND_CONFIG_VARIABLE
+    assert application["frontend"]["artifacts"]["baseDirectory"] == "dist"
 
 
 class Amplify:

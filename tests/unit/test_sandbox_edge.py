@@ -282,7 +282,8 @@ def test_the_proxies_are_those_of_the_distributions_that_there_are(tmp_path: Pat
     with moto_server(tmp_path) as aws:
         cloudfront = aws.client("cloudfront")
         addresses = Addresses(tmp_path / "addresses.json")
-        edges = Edges(aws.endpoint, aws.region, addresses.port)
+        (tmp_path / "index.html").write_text("the page")
+        edges = Edges(aws.endpoint, aws.region, addresses.port, dist=tmp_path, configs=tmp_path / "configs")
         try:
             edges.follow()
             assert is_free(addresses.port("dev/edge")), "nothing is declared yet"
@@ -297,8 +298,13 @@ def test_the_proxies_are_those_of_the_distributions_that_there_are(tmp_path: Pat
             )
             edges.follow()
             edges.follow()
-            assert json.loads((tmp_path / "addresses.json").read_text()).keys() == {"dev/edge", "dev/backend"}
-            socket.create_connection(("127.0.0.1", addresses.port("dev/edge")), 2).close()
+            assert json.loads((tmp_path / "addresses.json").read_text()).keys() == {
+                "dev/edge",
+                "dev/backend",
+                "dev/page",
+            }
+            for part in ("dev/edge", "dev/page"):
+                socket.create_connection(("127.0.0.1", addresses.port(part)), 2).close()
             cloudfront.update_distribution(
                 Id=made["Distribution"]["Id"],
                 IfMatch=made["ETag"],
@@ -306,5 +312,6 @@ def test_the_proxies_are_those_of_the_distributions_that_there_are(tmp_path: Pat
             )
             edges.follow()
             assert is_free(addresses.port("dev/edge")), "a distribution that is switched off answers nobody"
+            assert is_free(addresses.port("dev/page")), "and has no page"
         finally:
             edges.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tools import first_pictures, outputs_view, pulumi_cli, stack
+from tools import first_pictures, local_page, outputs_view, pulumi_cli, stack
 from tools.engine import EngineFailed
 from tools.engine_events import Report
 from tools.first_pictures import Made, NoPictures
@@ -81,8 +81,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         files = [folder / "pictures" / "text.png", folder / "pictures" / "sketch.png"]
         return Made("http://127.0.0.1:20000", "designer@example.com", "their-password", files)
 
+    def publish(folder: Path, name: str, endpoint: str, outputs: dict[str, Any]) -> str:
+        assert (folder, name, outputs) == (tmp_path / ".sandbox", "local", OUTPUTS)
+        return "http://127.0.0.1:20001"
+
     monkeypatch.setattr(stack, "connect", connect)
     monkeypatch.setattr(first_pictures, "make", make)
+    monkeypatch.setattr(local_page, "publish", publish)
     return tmp_path
 
 
@@ -111,6 +116,7 @@ def test_up_tells_the_cli_the_counts_the_addresses_and_what_to_do_next(
     assert "warning: deprecated" in told.err
     assert "backendUrl    https://d1.cloudfront.net" in told.out
     assert "left out: frontend: no GitHub token" in told.out
+    assert "page       http://127.0.0.1:20001" in told.out
     assert "API        http://127.0.0.1:20000  (documented at /api/openapi.json)" in told.out
     assert "sign-in    designer@example.com  their-password" in told.out
     assert "pictures   .sandbox/pictures/text.png  .sandbox/pictures/sketch.png" in told.out

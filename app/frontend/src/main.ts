@@ -1,0 +1,16 @@
+/** Begins: config, language, theme, and the page, or what is wrong with the config. */
+import './styles/base.css'
+import { mount } from 'svelte'
+import App from './App.svelte'
+import { ConfigFault, loadConfig, type Config } from './lib/config'
+import { startLanguage } from './lib/i18n.svelte'
+import { startRouter } from './lib/router.svelte'
+import { startTheme } from './lib/theme.svelte'
+
+startTheme()
+startRouter()
+const [config] = await Promise.all([
+  loadConfig().catch((error: unknown) => (error instanceof ConfigFault ? error : new ConfigFault([String(error)]))),
+  startLanguage(),
+])
+mount(App, { target: document.getElementById('app')!, props: { config: config as Config | ConfigFault } })

@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import words from '../src/data/words.json'
+import { fill } from '../src/lib/i18n.svelte'
+import en from '../src/messages/en.json'
+import vi from '../src/messages/vi.json'
+
+const names = (text: string): string[] => [...new Set([...text.matchAll(/\{(\w+)[|}]/g)].map((one) => one[1]!))].sort()
+
+describe('messages', () => {
+  it('are the same ones in both languages', () => expect(Object.keys(vi)).toEqual(Object.keys(en)))
+
+  it.each(Object.keys(en) as (keyof typeof en)[])('%s is there in Vietnamese too, with the same values', (key) => {
+    expect(vi[key]).not.toBe('')
+    expect(names(vi[key])).toEqual(names(en[key]))
+  })
+
+  it('are all used, and none is missing', () => {
+    const folder = join(import.meta.dirname, '../src')
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((one) => /\.(svelte|ts)$/.test(one))
+    const code = files.map((one) => readFileSync(join(folder, one), 'utf8')).join('\n')
+    // Keys that are put together begin as written: t(`theme.${theme}`).
+    const beginnings = [...code.matchAll(/`([a-z.-]+)\.\$\{/g)].map((one) => `${one[1]}.`)
+    const unused = Object.keys(en).filter((key) => !code.includes(`'${key}'`) && !beginnings.some((one) => key.startsWith(one)))
+    expect(unused).toEqual([])
+  })
+
+  it('are filled in, with the plural of the language', () => {
+    const text = '{n|One wish|{n} wishes} before {who}'
+    expect(fill(text, { n: 1, who: 'you' }, 'en')).toBe('One wish before you')
+    expect(fill(text, { n: 1200, who: 'you' }, 'en')).toBe('1,200 wishes before you')
+    expect(fill(text, { n: 1200, who: 'you' }, 'vi')).toBe('1.200 wishes before you')
+  })
+})
+
+describe('words of prompts', () => {
+  it('have a label in both languages, an id of their own and English words', () => {
+    const all = [...words.rooms, ...words.moods]
+    for (const { id, words: english, label } of all) {
+      expect([id, english, label.en, label.vi].every(Boolean), id).toBe(true)
+    }
+    expect(new Set(all.map((one) => one.id)).size).toBe(all.length)
+  })
+})

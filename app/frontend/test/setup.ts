@@ -1,0 +1,8 @@
+/** What jsdom lacks and the page uses. */
+import { cleanup } from '@testing-library/svelte'
+import { afterEach } from 'vitest'
+
+afterEach(() => {
+  cleanup()
+  localStorage.clear()
+})

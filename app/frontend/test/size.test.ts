@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { build } from 'vite'
+import { beforeAll, describe, expect, it } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '..')
+const LIMIT = 200_000
+type Manifest = Record<string, { file: string; css?: string[]; imports?: string[]; dynamicImports?: string[] }>
+
+let manifest: Manifest
+let size: (file: string) => number
+
+beforeAll(async () => {
+  const out = join(ROOT, 'node_modules/.size-test')
+  await build({ root: ROOT, mode: 'production', logLevel: 'silent', build: { outDir: out, emptyOutDir: true, manifest: true, copyPublicDir: false } })
+  manifest = JSON.parse(readFileSync(join(out, '.vite/manifest.json'), 'utf8'))
+  size = (file) => {
+    const bytes = readFileSync(join(out, file))
+    return file.endsWith('.woff2') ? bytes.length : gzipSync(bytes, { level: 9 }).length
+  }
+  fonts = readdirSync(join(out, 'assets')).filter((one) => one.endsWith('.woff2') && one.includes('-latin-'))
+}, 60_000)
+let fonts: string[] = []
+
+/** All files that come with an entry of the manifest before it can run. */
+function files(...names: string[]): Set<string> {
+  const found = new Set<string>()
+  const take = (name: string): void => {
+    const { file, css = [], imports = [] } = manifest[name]!
+    if (found.has(file)) return
+    for (const one of [file, ...css]) found.add(one)
+    imports.forEach(take)
+  }
+  names.forEach(take)
+  return found
+}
+
+const sum = (all: Iterable<string>): number => [...all].reduce((total, file) => total + size(file), 0)
+
+describe('what a browser loads, compressed', () => {
+  it.each([
+    ['to sign in', ['index.html', 'src/views/SignIn.svelte', 'src/lib/cognito.ts']],
+    ['to make a picture', ['index.html', 'src/views/New.svelte']],
+    ['to see all pictures', ['index.html', 'src/views/Pictures.svelte']],
+    ['to see a shared picture', ['index.html', 'src/views/Shared.svelte']],
+  ])(`%s is below ${LIMIT / 1000} KB, fonts included`, (_, views) => {
+    const fontBytes = fonts.map((one) => `assets/${one}`)
+    const total = sum(files(...views)) + sum(fontBytes)
+    expect(total).toBeGreaterThan(50_000)
+    expect(total).toBeLessThan(LIMIT)
+  })
+
+  it('does not have the user pool\'s client in it before somebody signs in', () => {
+    const first = files('index.html', 'src/views/New.svelte')
+    expect([...first].filter((file) => file.includes('cognito'))).toEqual([])
+  })
+})
