@@ -7,6 +7,7 @@ umask 022
 SD_APP_ETC=${SD_APP_ETC:-/etc/sd-app}
 SD_APP_STATE=${SD_APP_STATE:-/var/lib/sd-app}
 SD_APP_TOOLS=${SD_APP_TOOLS:-/opt/sd-app/tools}
+SD_APP_BIN=${SD_APP_BIN:-/opt/sd-app/bin}
 MESSAGE_LIMIT=1000 # characters; a standard SSM parameter holds 4 KB in all
 
 set -a
@@ -78,8 +79,8 @@ record() {
   json=$(record_json "$@")
   write_file "$SD_APP_STATE/boot.json" "$json"
   echo "sd-app: $1${2:+ · $2}${3:+ · $3}"
-  if [ -z "${SD_APP_BOOT_PARAMETER:-}" ] || ! command -v aws >/dev/null; then return; fi
-  retry 3 aws ssm put-parameter --name "$SD_APP_BOOT_PARAMETER" --type String --overwrite --value "$json" >/dev/null ||
+  if [ -z "${SD_APP_BOOT_PARAMETER:-}" ]; then return; fi
+  retry 3 python3 "$SD_APP_BIN/put_parameter.py" "$SD_APP_BOOT_PARAMETER" "$json" ||
     echo "sd-app: the readiness record could not be sent" >&2
 }
 

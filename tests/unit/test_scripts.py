@@ -23,9 +23,9 @@ from tests.unit.engine import environment_of, run_program
 HERE = render.HERE
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"
 SCRIPTS = sorted(HERE.rglob("*.sh"))
-OPTIONAL = {"AWS_ENDPOINT_URL", "SD_APP_SKIP_TORCH"}
+OPTIONAL = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SD_APP_SKIP_TORCH"}
 """Set by tests alone; a script must do without."""
-OVERRIDES = {"SD_APP_ETC", "SD_APP_STATE", "SD_APP_TOOLS", "RETRY_SECONDS"}
+OVERRIDES = {"SD_APP_ETC", "SD_APP_STATE", "SD_APP_TOOLS", "SD_APP_BIN", "RETRY_SECONDS"}
 """Where machine.sh looks instead of the usual places; tests set them."""
 SHELLS_OWN = {"BASH_SOURCE", "BASH_COMMAND", "PIPESTATUS", "SECONDS", "PATH", "HOME"}
 SYSTEMDS_OWN = {"STATE_DIRECTORY"}
@@ -120,13 +120,15 @@ def test_pinned_commits_are_whole_and_checksums_are_sha256() -> None:
 
 
 FAKE_AWS = """#!/usr/bin/env bash
-# A fake of the aws command: keeps what is put, refuses when told so.
-[ ! -e "$FAKES/refuse" ] || { echo "AccessDenied" >&2; exit 254; }
-case "$1 $2" in
-  "ssm put-parameter")
-    while [ $# -gt 0 ]; do [ "$1" != --value ] || printf '%s\\n' "$2" >>"$FAKES/records"; shift; done ;;
-  "ssm get-parameter") echo "ghp_FakeToken" ;;
-esac
+# A fake of the aws command: every secret is a token.
+echo "ghp_FakeToken"
+"""
+FAKE_PUT = """# A fake of put_parameter.py: keeps what is put, refuses when told so.
+import os, sys
+if os.path.exists(os.environ["FAKES"] + "/refuse"):
+    sys.exit("AccessDenied")
+with open(os.environ["FAKES"] + "/records", "a") as kept:
+    print(sys.argv[2], file=kept)
 """
 
 
@@ -149,6 +151,7 @@ class Machine:
             "FAKES": f"{self.root}/fakes",
             "SD_APP_ETC": f"{self.root}/etc",
             "SD_APP_STATE": f"{self.root}/state",
+            "SD_APP_BIN": f"{self.root}/fakes",
             "RETRY_SECONDS": "0",
         }
         return subprocess.run(
@@ -176,6 +179,7 @@ def machine(tmp_path: Path) -> Machine:
         (tmp_path / folder).mkdir()
     made = Machine(tmp_path)
     made.fake("aws", FAKE_AWS)
+    made.fake("put_parameter.py", FAKE_PUT)
     (tmp_path / "etc/versions.env").write_text((HERE / "versions.env").read_text())
     environment = {"AWS_REGION": "us-east-1", "SD_APP_BOOT_PARAMETER": "/sd-app/dev/machines/backend/boot"}
     (tmp_path / "etc/machine.env").write_text(render.environment_file(environment))
@@ -279,6 +283,36 @@ def test_fetch_commit_gets_a_commit_a_tag_and_a_branch_and_moves_between_them(
         assert machine.run(body).returncode == 0
         assert (machine.root / "got/file").read_text() == expected
     assert second != first
+
+
+def test_fetch_commit_goes_on_after_a_power_cut_in_the_middle(
+    machine: Machine, git_repository: tuple[Path, Callable[[str], str]]
+) -> None:
+    repository, commit = git_repository
+    commit("one")
+    (machine.root / "got/.git").mkdir(parents=True)  # cut off in init, and in what writes under a lock
+    for name in ("index.lock", "shallow.lock", "config.lock"):
+        (machine.root / "got/.git" / name).touch()
+    body = f'prepare() {{ stage get 30; }}\nstage_get() {{ fetch_commit "file://{repository}" main "{machine.root}/got"; }}'
+    assert machine.run(body).returncode == 0
+    assert (machine.root / "got/file").read_text() == "one"
+
+
+FAKE_APT = """#!/usr/bin/env bash
+# A fake of apt-get: installs nothing before dpkg was put right.
+case "$*" in *install*) [ -e "$FAKES/configured" ] || { echo "E: dpkg was interrupted" >&2; exit 100; } ;; esac
+"""
+
+
+def test_packages_that_were_left_half_installed_are_put_right(machine: Machine) -> None:
+    machine.fake("apt-get", FAKE_APT)
+    machine.fake("dpkg", '#!/bin/sh\n[ "$*" = "--configure -a" ] && touch "$FAKES/configured"\n')
+    body = """
+prepare() { stage tools 30; }
+stage_tools() { local apt=(apt-get --yes); retry 2 install_packages logrotate; }
+"""
+    ended = machine.run(body)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.fixture
