@@ -124,6 +124,7 @@ class BootedMachine:
         )
         self._seen: tuple[str, str, str] | None = None
         self._boot_before = ""
+        self.told: list[str] = []
 
     def stand_in(self, values: Mapping[str, str]) -> None:
         """Let machine.env say this too, of a machine that is off: through vendor data before its first boot, later in the
@@ -190,6 +191,7 @@ class BootedMachine:
         seen = (record["bootId"], record["state"], record["stage"])
         if seen != self._seen:
             self._seen = seen
+            self.told.append(record["stage"] or record["state"])
             words = [record["state"], record["stage"], record["message"]]
             print(f"{self.role} {took:5.1f} s: {' · '.join(word for word in words if word)}", flush=True)
 

@@ -68,6 +68,17 @@ def test_a_failed_stage_names_itself_and_the_next_boot_goes_on_from_it(
     assert not {"tools", "node"} & machine.stages().keys(), "it began anew"
 
 
+def test_a_registry_that_is_down_is_told_before_there_is_any_tool_to_tell_it_with(
+    machine: BackendMachine,
+) -> None:
+    machine.stand_in({"PIP_INDEX_URL": NOWHERE, "PIP_RETRIES": "0", "RETRY_SECONDS": AGAIN_AT_ONCE})
+    machine.boot()
+    failed = machine.wait("failed", READY_LIMIT_S)
+    assert (failed["state"], failed["stage"]) == ("failed", "tools")
+    assert "awscli" in failed["message"], "not pip's own words"
+    assert "failed at tools: " in ops_wait(machine)
+
+
 def test_the_power_is_cut_in_every_stage_and_each_boot_goes_on(machine: BackendMachine) -> None:
     """In the middle of what each stage does, as far as it can be told from outside; at the end all is as it should be."""
     moments = {
