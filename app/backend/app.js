@@ -5,8 +5,9 @@ import Fastify from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import { authenticator } from './auth.js'
 import { contract } from './contract.js'
-import { fieldErrors, noId, Problem, problemBody } from './problems.js'
+import { fieldErrors, noId, notFound, Problem, problemBody } from './problems.js'
 import { generationRoutes } from './routes/generations.js'
+import { keepingRoutes } from './routes/keeping.js'
 import { pictureRoutes, wrongType } from './routes/pictures.js'
 import { serviceRoutes } from './routes/service.js'
 import * as schemas from './schemas.js'
@@ -62,7 +63,7 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   )
   await app.register(cors, {
     origin: config.allowedOrigins,
-    methods: ['GET', 'POST', 'DELETE'],
+    methods: ['GET', 'POST', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'If-None-Match'],
     exposedHeaders: ['Location', 'Retry-After', 'ETag', 'Idempotent-Replayed'],
     maxAge: 7200,
@@ -70,7 +71,14 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   await app.register(swagger, { openapi: openApi(config), refResolver: { buildLocalReference: ({ $id }) => $id } })
   for (const schema of [schemas.problem, schemas.accepted, schemas.generation]) app.addSchema(schema)
   const parts = { config, authenticate: authenticator(verifier), ...services }
-  generationRoutes(app, parts)
+  // The record that a request speaks of, if it is the user's own.
+  const own = async (request) => {
+    const record = await services.generations.get(request.params.id)
+    if (!record?.kind || record.owner !== request.user.id) throw notFound('generation')
+    return record
+  }
+  generationRoutes(app, { ...parts, own })
+  keepingRoutes(app, { ...parts, own })
   // Its own scope: pictures as bodies are taken there alone.
   await app.register(async (scope) => pictureRoutes(scope, parts))
   serviceRoutes(app, parts)

@@ -7,6 +7,7 @@ const TITLES = {
   405: 'Not allowed here',
   408: 'Too slow',
   409: 'Too late for that',
+  410: 'Not there any more',
   413: 'Too large',
   415: 'Wrong kind of content',
   422: 'Key used before',

@@ -138,9 +138,53 @@ export const generation = {
     error: { type: 'object', properties: { code: { type: 'string' }, message: text('To be shown.') } },
     images: { type: 'array', items: image },
     sketchUrl: text('Path of the drawing that was followed.'),
+    favourite: { type: 'boolean', description: 'Marked by its owner.' },
+    sharedUntil: { ...moment, description: 'Until when the last link to it holds.' },
     recipe: open('Workflow, its hash and its graph, models and styles with checksums where known.'),
   },
 }
+
+export const mark = {
+  type: 'object',
+  required: ['favourite'],
+  additionalProperties: false,
+  properties: { favourite: { type: 'boolean' } },
+}
+
+export const shareWish = {
+  type: 'object',
+  required: ['seconds'],
+  additionalProperties: false,
+  properties: { seconds: { type: 'integer', minimum: 1, maximum: 90 * 86_400, description: 'How long the link holds.' } },
+}
+
+export const share = {
+  type: 'object',
+  required: ['token', 'expiresAt'],
+  properties: { token: text('For GET /api/shared/{token}, and the page at /shared/{token}.'), expiresAt: moment },
+}
+
+export const shared = {
+  type: 'object',
+  required: ['kind', 'createdAt', 'expiresAt', 'images'],
+  properties: {
+    kind: { type: 'string', enum: KINDS },
+    createdAt: moment,
+    expiresAt: moment,
+    style: { type: 'string' },
+    images: { type: 'array', items: image },
+    sketchUrl: text('Path of the drawing that was followed.'),
+  },
+}
+
+export const tokenParams = {
+  type: 'object',
+  required: ['token'],
+  properties: { token: { type: 'string', maxLength: 90 } },
+}
+
+/** Of 204. */
+export const nothing = { description: 'Done', type: 'null' }
 
 export const page = {
   type: 'object',
@@ -207,5 +251,7 @@ export const listQuery = {
     limit: { type: 'string', pattern: '^([1-9]|[1-9][0-9]|100)$', description: '1 to 100, and 20 if not given' },
     cursor: { type: 'string', maxLength: 300, description: '`next` of the page before.' },
     state: { type: 'string', enum: STATES },
+    style: { type: 'string', minLength: 1, maxLength: 200 },
+    favourite: { type: 'string', enum: ['true'], description: 'Favourites alone.' },
   },
 }

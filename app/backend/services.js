@@ -5,7 +5,7 @@ import { Events } from './services/events.js'
 import { Generations } from './services/generations.js'
 import { Gpu } from './services/gpu.js'
 import { Pictures } from './services/pictures.js'
-import { presenter } from './services/presentation.js'
+import { presenter, sharedPresenter } from './services/presentation.js'
 import { QueueView } from './services/queue-view.js'
 import { Queues } from './services/queues.js'
 import { Styles } from './services/styles.js'
@@ -36,6 +36,7 @@ export function buildServices(config, clients, log) {
   return {
     ...core,
     present,
+    presentShared: sharedPresenter(config),
     styles,
     workflows,
     submissions: new Submissions(config, { ...core, styles, workflows, log }),

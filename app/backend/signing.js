@@ -8,9 +8,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 
 const WINDOW_SECONDS = 12 * 3600
 
-/** Path and query of a picture: valid for 12 to 24 hours. */
-export function signedPath(key, path, now = Date.now()) {
-  const expires = (Math.floor(now / 1000 / WINDOW_SECONDS) + 2) * WINDOW_SECONDS
+/** Path and query of a picture: valid for 12 to 24 hours, and not beyond `until` (seconds since 1970). */
+export function signedPath(key, path, now = Date.now(), until = Infinity) {
+  const expires = Math.min(until, (Math.floor(now / 1000 / WINDOW_SECONDS) + 2) * WINDOW_SECONDS)
   return `${path}?expires=${expires}&signature=${signature(key, path, expires)}`
 }
 

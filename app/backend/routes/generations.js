@@ -1,6 +1,6 @@
 /** Asking for pictures, following them, and thinking better of it. */
 import { FINAL } from '../contract.js'
-import { fieldProblem, notFound, Problem } from '../problems.js'
+import { fieldProblem, Problem } from '../problems.js'
 import * as schemas from '../schemas.js'
 
 const PAGE = 20
@@ -10,14 +10,8 @@ const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const ITEM = /^(sketch#)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** @param {import('fastify').FastifyInstance} app */
-export function generationRoutes(app, { config, authenticate, submissions, generations, comfyUi, events, present }) {
+export function generationRoutes(app, { config, authenticate, submissions, generations, comfyUi, events, own, present }) {
   const secured = { onRequest: authenticate }
-
-  async function own(request) {
-    const record = await generations.get(request.params.id)
-    if (!record?.kind || record.owner !== request.user.id) throw notFound('generation')
-    return record
-  }
 
   app.post('/api/generations', {
     ...secured,
@@ -47,11 +41,13 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
       response: { 200: schemas.page, ...schemas.problems },
     },
     handler: async (request) => {
-      const { limit, cursor, state } = request.query
+      const { limit, cursor, state, style, favourite } = request.query
       const found = await generations.ofOwner(request.user.id, {
         limit: limit ? Number(limit) : PAGE,
         after: cursor === undefined ? undefined : readCursor(cursor),
         state,
+        style,
+        favourite: favourite !== undefined,
       })
       const items = await Promise.all(found.items.map((record) => present(record)))
       return { items, ...(found.next ? { next: writeCursor(found.next) } : {}) }

@@ -12,7 +12,7 @@ import {
   TransactWriteCommand,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb'
-import { contract, UNFINISHED } from '../contract.js'
+import { contract, FINAL, UNFINISHED } from '../contract.js'
 
 const MOST_QUERIES = 20
 // Of one page: DynamoDB's limit counts what the filter drops too.
@@ -82,11 +82,11 @@ export class Generations {
    * A page of an owner's generations, newest first; full while there are more, unless very many others lie between.
    * `after` = {id, createdAt} of the last item that the page before looked at.
    */
-  async ofOwner(owner, { limit, after, state }) {
+  async ofOwner(owner, { limit, after, ...filter }) {
     const items = []
     let next = after
     for (let query = 0; query < MOST_QUERIES; query++) {
-      const page = await this.#lookedAt(owner, { limit: limit - items.length, after: next, state })
+      const page = await this.#lookedAt(owner, { limit: limit - items.length, after: next, filter })
       items.push(...page.items)
       next = page.next
       if (!next || items.length === limit) break
@@ -94,17 +94,17 @@ export class Generations {
     return { items, next }
   }
 
-  /** So many items of an owner, and those of them that are generations (in this state). */
-  async #lookedAt(owner, { limit, after, state }) {
+  /** So many items of an owner, and those of them that are generations (and what the filter says). */
+  async #lookedAt(owner, { limit, after, filter }) {
+    const { condition, names, values } = conditionOf(filter)
     const { Items, LastEvaluatedKey } = await this.dynamo.send(
       new QueryCommand({
         TableName: this.table,
         IndexName: contract.indexes.byOwner,
-        // A sketch has an owner and a time too, and no kind.
         KeyConditionExpression: '#owner = :owner',
-        FilterExpression: state ? 'attribute_exists(kind) AND #state = :state' : 'attribute_exists(kind)',
-        ExpressionAttributeNames: { '#owner': 'owner', ...(state ? { '#state': 'state' } : {}) },
-        ExpressionAttributeValues: { ':owner': owner, ...(state ? { ':state': state } : {}) },
+        FilterExpression: condition,
+        ExpressionAttributeNames: { '#owner': 'owner', ...names },
+        ExpressionAttributeValues: { ':owner': owner, ...values },
         ScanIndexForward: false,
         Limit: limit,
         ...(after ? { ExclusiveStartKey: { ...after, owner } } : {}),
@@ -238,6 +238,56 @@ export class Generations {
     }
   }
 
+  /** Mark as a favourite, or no more; false when it is gone. */
+  async favour(id, favourite) {
+    return this.#change(id, 'attribute_exists(id)', favourite ? { set: { favourite } } : { remove: ['favourite'] })
+  }
+
+  /** Let links show it: the record, with the key that it has or else `shareKey`. Null when it has no pictures. */
+  async share(id, { shareKey, sharedUntil }) {
+    try {
+      const { Attributes } = await this.dynamo.send(
+        new UpdateCommand({
+          TableName: this.table,
+          Key: { id },
+          UpdateExpression: 'SET shareKey = if_not_exists(shareKey, :key), sharedUntil = :until',
+          ConditionExpression: '#state = :succeeded',
+          ExpressionAttributeNames: { '#state': 'state' },
+          ExpressionAttributeValues: { ':key': shareKey, ':until': sharedUntil, ':succeeded': 'succeeded' },
+          ReturnValues: 'ALL_NEW',
+        }),
+      )
+      return Attributes
+    } catch (error) {
+      if (error.name === CONDITION_FAILED) return null
+      throw error
+    }
+  }
+
+  /** End all links to it. */
+  async unshare(id) {
+    await this.#change(id, 'attribute_exists(id)', { remove: ['shareKey', 'sharedUntil'] })
+  }
+
+  /** Delete a finished one; false when it is not finished, or gone. */
+  async remove(id) {
+    try {
+      await this.dynamo.send(
+        new DeleteCommand({
+          TableName: this.table,
+          Key: { id },
+          ConditionExpression: '#state IN (:final0, :final1, :final2)',
+          ExpressionAttributeNames: { '#state': 'state' },
+          ExpressionAttributeValues: Object.fromEntries(FINAL.map((state, at) => [`:final${at}`, state])),
+        }),
+      )
+      return true
+    } catch (error) {
+      if (error.name === CONDITION_FAILED) return false
+      throw error
+    }
+  }
+
   /** Items that aren't generations: what was learned of the GPU and of speeds. Null when absent. */
   async note(id) {
     return (await this.get(id)) ?? null
@@ -279,6 +329,21 @@ export class Generations {
 /** The recipe is kept as JSON text: a graph is some hundred nested attributes, which nobody asks the table for. */
 const packed = (record) => ({ ...record, recipe: JSON.stringify(record.recipe) })
 const unpacked = (item) => (item?.recipe ? { ...item, recipe: JSON.parse(item.recipe) } : item)
+
+/** What a page of generations has in it. A sketch has an owner and a time too, and no kind. */
+function conditionOf({ state, style, favourite }) {
+  const parts = [
+    { condition: 'attribute_exists(kind)' },
+    state && { condition: '#state = :state', names: { '#state': 'state' }, values: { ':state': state } },
+    style && { condition: '#request.#style = :style', names: { '#request': 'request', '#style': 'style' }, values: { ':style': style } },
+    favourite && { condition: 'favourite = :favourite', values: { ':favourite': true } },
+  ].filter(Boolean)
+  return {
+    condition: parts.map((one) => one.condition).join(' AND '),
+    names: Object.assign({}, ...parts.map((one) => one.names)),
+    values: Object.assign({}, ...parts.map((one) => one.values)),
+  }
+}
 
 /** An update expression that sets, removes and counts; every name by a placeholder, since some are DynamoDB's words. */
 function expression({ set = {}, remove = [], version = false }) {

@@ -1,4 +1,4 @@
-/** A record as its owner sees it. */
+/** A record as its owner sees it, and as a shared link shows it. */
 import { UNFINISHED } from '../contract.js'
 import { signedPath } from '../signing.js'
 
@@ -6,7 +6,7 @@ import { signedPath } from '../signing.js'
 export function presenter({ queueView, imageKey }) {
   return async function present(record, { withRecipe = false } = {}) {
     const place = UNFINISHED.includes(record.state) ? await queueView.place(record) : {}
-    const { kind, id, state, createdAt, startedAt, finishedAt, request, recipe, error, images } = record
+    const { kind, id, state, createdAt, startedAt, finishedAt, request, recipe, error, favourite, sharedUntil } = record
     return {
       id,
       kind,
@@ -17,17 +17,41 @@ export function presenter({ queueView, imageKey }) {
       ...place,
       request,
       ...(state === 'failed' ? { error: { code: error?.code ?? 'server_error', message: error?.message ?? '' } } : {}),
-      images: (images ?? []).map(({ n, width, height, bytes, sha256 }) => ({
-        n,
-        url: signedPath(imageKey, `/api/images/${id}/${n}`),
-        thumbnailUrl: signedPath(imageKey, `/api/images/${id}/${n}/thumbnail`),
-        width,
-        height,
-        bytes,
-        sha256,
-      })),
-      ...(request.sketchId ? { sketchUrl: signedPath(imageKey, `/api/sketches/${request.sketchId}`) } : {}),
+      ...pictures(record, imageKey),
+      ...(favourite ? { favourite } : {}),
+      ...(sharedUntil ? { sharedUntil } : {}),
       ...(withRecipe ? { recipe } : {}),
     }
+  }
+}
+
+/** Returns presentShared(record, expires): nothing of whose it is, nor of how it was made; addresses end with the link. */
+export function sharedPresenter({ imageKey }) {
+  return function presentShared(record, expires) {
+    const { kind, createdAt, request } = record
+    return {
+      kind,
+      createdAt,
+      expiresAt: new Date(expires * 1000).toISOString(),
+      ...(request.style ? { style: request.style } : {}),
+      ...pictures(record, imageKey, expires),
+    }
+  }
+}
+
+/** Where the pictures and the drawing are. */
+function pictures({ id, request, images }, imageKey, until) {
+  const signed = (path) => signedPath(imageKey, path, Date.now(), until)
+  return {
+    images: (images ?? []).map(({ n, width, height, bytes, sha256 }) => ({
+      n,
+      url: signed(`/api/images/${id}/${n}`),
+      thumbnailUrl: signed(`/api/images/${id}/${n}/thumbnail`),
+      width,
+      height,
+      bytes,
+      sha256,
+    })),
+    ...(request.sketchId ? { sketchUrl: signed(`/api/sketches/${request.sketchId}`) } : {}),
   }
 }

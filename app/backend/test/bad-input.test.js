@@ -215,7 +215,7 @@ const PATH_CASES = [
 
 const METHOD_CASES = [
   ['PUT', { method: 'PUT', path: '/api/generations', json: WISH }, 405, null, 'GET, HEAD, POST'],
-  ['PATCH', { method: 'PATCH', path: '/api/generations/{mine}', json: {} }, 405, null, 'DELETE, GET, HEAD'],
+  ['PUT of one', { method: 'PUT', path: '/api/generations/{mine}', json: {} }, 405, null, 'DELETE, GET, HEAD, PATCH'],
   ['DELETE of all', { method: 'DELETE', path: '/api/generations' }, 405, null, 'GET, HEAD, POST'],
   ['POST of a status', { method: 'POST', path: '/api/status', json: {} }, 405, null, 'GET, HEAD'],
   ['DELETE of a picture', { method: 'DELETE', path: '/api/images/{mine}/0' }, 405, null, 'GET, HEAD'],

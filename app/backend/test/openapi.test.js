@@ -9,6 +9,9 @@ import { drawn } from './drawing-material.js'
 import { emulateAws, newUser, startApp } from './support.js'
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options', 'trace']
+const BODIES = { 'patch /api/generations/{id}': { favourite: true }, 'post /api/generations/{id}/shares': { seconds: 60 } }
+/** Routes that ask for nobody's token. */
+const OPEN = ['/api/health', '/api/ready', '/api/shared/{token}']
 const WISH = { prompt: 'a bright living room', negativePrompt: 'dark', style: 'Indochine', styleStrength: 0.7, seed: 5, count: 2 }
 
 /** Path of an operation as a pattern: /api/images/{id}/{n}. */
@@ -67,11 +70,10 @@ describe('the OpenAPI document', () => {
   })
 
   it('tells of every operation what it does, who may ask, and that errors are problems', () => {
-    const open = ['/api/health', '/api/ready']
     for (const { method, path, summary, security = document.security, responses, parameters = [] } of operations()) {
       const name = `${method} ${path}`
       assert.ok(summary?.length > 10, name)
-      if (open.includes(path)) assert.deepEqual(security, [], name)
+      if (OPEN.includes(path)) assert.deepEqual(security, [], name)
       else assert.ok(security.some((one) => 'bearer' in one), name)
       if (path !== '/api/health') {
         for (const range of ['4XX', '5XX']) assert.ok(responses[range].content['application/problem+json'], `${name} ${range}`)
@@ -124,6 +126,16 @@ describe('the OpenAPI document', () => {
     assert.ok(whole.recipe.graph && whole.images[0].url && whole.finishedAt)
     assert.deepEqual((await ask('GET', '/api/generations', '/api/generations?limit=2')).items.length, 2)
     await ask('DELETE', '/api/generations/{id}', `/api/generations/${follows.id}`)
+    const marked = await ask('PATCH', '/api/generations/{id}', `/api/generations/${wish.id}`, { body: { favourite: true } })
+    assert.equal(marked.favourite, true)
+    const { token } = await ask('POST', '/api/generations/{id}/shares', `/api/generations/${wish.id}/shares`, { body: { seconds: 60 } })
+    assert.equal((await ask('GET', '/api/shared/{token}', `/api/shared/${token}`)).images.length, 1)
+    assert.ok((await ask('GET', '/api/generations/{id}', `/api/generations/${wish.id}`)).sharedUntil)
+    for (const at of ['shares', 'record']) {
+      const answer = await api.call('DELETE', `/api/generations/${wish.id}/${at}`, { user })
+      assert.deepEqual([answer.statusCode, answer.body], [204, ''], at)
+      assert.ok(document.paths[`/api/generations/{id}/${at}`].delete.responses['204'])
+    }
     for (const path of ['/api/styles', '/api/status', '/api/health', '/api/ready']) await ask('GET', path, path)
     for (const at of ['', '/thumbnail']) {
       const type = at ? 'image/webp' : 'image/png'
@@ -150,12 +162,12 @@ describe('the OpenAPI document', () => {
       const without = await api.call(verb, url, { headers: { 'x-origin-secret': 'wrong' } })
       assert.equal(without.statusCode, 403)
       if (path !== '/api/health') holds(verb, path, without)
-      if (['/api/health', '/api/ready'].includes(path)) continue
+      if (OPEN.includes(path)) continue
       const anonymous = await api.call(verb, url)
       assert.equal(anonymous.statusCode, 401, `${verb} ${url}`)
       holds(verb, path, anonymous)
       if (!path.includes('{id}')) continue
-      const missing = await api.call(verb, url, { user })
+      const missing = await api.call(verb, url, { user, body: BODIES[`${method} ${path}`] })
       assert.equal(missing.statusCode, 404, `${verb} ${url}`)
       holds(verb, path, missing)
     }
@@ -189,7 +201,7 @@ async function routesOf({ app, call }) {
     parts.splice(indent.length / 4, Infinity, part)
     const url = parts.join('')
     if (!methods || !url.startsWith('/api/')) continue
-    const { statusCode, headers } = await call('PATCH', url.replace(':id', randomUUID()).replace(':n', '0'))
+    const { statusCode, headers } = await call('PUT', url.replace(':id', randomUUID()).replace(':n', '0'))
     assert.equal(statusCode, 405, url)
     for (const method of headers.allow.split(', ')) if (method !== 'HEAD') found.push({ method, url })
   }

@@ -157,8 +157,8 @@ export class Api {
     await this.answer('DELETE', `/api/generations/${id}/record`)
   }
 
-  share(id: string, days: number): Promise<{ token: string; expiresAt: string }> {
-    return this.json('POST', `/api/generations/${id}/shares`, { days })
+  share(id: string, seconds: number): Promise<{ token: string; expiresAt: string }> {
+    return this.json('POST', `/api/generations/${id}/shares`, { seconds })
   }
 
   async unshare(id: string): Promise<void> {
