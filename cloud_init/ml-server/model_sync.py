@@ -111,6 +111,12 @@ def verify(client: Any, bucket: str, remote: Remote, path: Path) -> None:
         raise LeftOut("its bytes do not have the checksum recorded in S3; push it again")
 
 
+def remove_parts(root: Path) -> None:
+    """What a sync that was cut off has left: ends here with the power, also boto3's own names for what it downloads."""
+    for part in root.rglob(".*.part*"):
+        part.unlink(missing_ok=True)
+
+
 def fetch(client: Any, bucket: str, remote: Remote, target: Path) -> None:
     """One file into its place, which always holds a whole one. Raises LeftOut."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +209,7 @@ def _offers(port: str, folder: str, name: str) -> bool:
 def sync(client: Any, bucket: str, root: Path, ports: Iterable[str]) -> tuple[str, bool]:
     """Do it; what happened in a line, and whether nothing had to be left out."""
     started = time.monotonic()
+    remove_parts(root)
     manifest, remotes = Manifest(root / MANIFEST), listed(client, bucket)
     removed, left_out, came = remove_gone(remotes, manifest, root), list[str](), list[Remote]()
 
