@@ -30,6 +30,7 @@ prepare() {
   place_models
   systemctl start --no-block sd-app-models.service
   if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then stage driver 300; fi
+  if [ -e "$CODE/incomplete" ]; then rm -f "$CODE/incomplete" "$SD_APP_STATE"/stamps/{dependencies,packs}; fi
   stage code 900 "$code"
   stage dependencies 2400 "$code $torch"
   stage packs 900 "$code $torch"
@@ -96,9 +97,14 @@ stage_dependencies() {
   # The packs may not move what ComfyUI was installed with.
   "$PYTHON" -m pip freeze | grep '==' >"$CONSTRAINTS.new" || true
   mv "$CONSTRAINTS.new" "$CONSTRAINTS"
+  bring_back_packs
   while read -r name rest; do
     if [ ! -f "$COMFYUI/custom_nodes/$name/requirements.txt" ]; then continue; fi
-    pip_install --requirement "$COMFYUI/custom_nodes/$name/requirements.txt" || leave_out "$name" "its requirements could not be installed"
+    pip_install --requirement "$COMFYUI/custom_nodes/$name/requirements.txt" || {
+      # The stage "packs" tells whether it can do without them.
+      note "requirements of node pack $name could not be installed; the next boot tries again"
+      touch "$CODE/incomplete"
+    }
   done < <(packs)
 }
 
@@ -109,35 +115,60 @@ pip_install() {
 # ComfyUI passes over folders with this ending.
 leave_out() {
   note "node pack $1 is left out: $2"
-  rm -rf "$COMFYUI/custom_nodes/$1.disabled"
   mv "$COMFYUI/custom_nodes/$1" "$COMFYUI/custom_nodes/$1.disabled"
 }
 
-# Each pack alone in a ComfyUI that starts and ends: a pack that fails to import, or takes ComfyUI down, is left out.
-stage_packs() {
-  local name rest output try=$HOME_FOLDER/try
-  install --directory --owner=comfyui --group=comfyui "$try" "$try"/{user,input,output,temp}
-  try_comfyui --disable-all-custom-nodes || die "ComfyUI $COMFYUI_REF itself does not start"
+# What was left out before is tried again, and told again: a power cut may have come between the two.
+bring_back_packs() {
+  local name rest
   while read -r name rest; do
-    if [ ! -d "$COMFYUI/custom_nodes/$name" ]; then continue; fi
-    if ! output=$(try_comfyui --disable-all-custom-nodes --whitelist-custom-nodes "$name" 2>&1); then
-      tail -n 20 <<<"$output"
-      leave_out "$name" "ComfyUI ends with it: $(tail -n 1 <<<"$output")"
-    elif grep --fixed-strings '(IMPORT FAILED)' <<<"$output"; then
-      tail -n 40 <<<"$output"
-      leave_out "$name" "its import failed"
+    if [ -d "$COMFYUI/custom_nodes/$name.disabled" ]; then
+      rm -rf "$COMFYUI/custom_nodes/$name"
+      mv "$COMFYUI/custom_nodes/$name.disabled" "$COMFYUI/custom_nodes/$name"
     fi
   done < <(packs)
-  rm -rf "$try"
 }
 
+# A ComfyUI that starts and ends, with all packs at once: a start with torch takes long. When that does not end well, one
+# pack after the other: one that fails to import, or takes ComfyUI down, is left out.
+stage_packs() {
+  local name rest output good=()
+  bring_back_packs
+  if output=$(try_comfyui) && ! grep --quiet --fixed-strings '(IMPORT FAILED)' <<<"$output"; then return; fi
+  output=$(try_comfyui --disable-all-custom-nodes) || {
+    tail -n 20 <<<"$output"
+    die "ComfyUI $COMFYUI_REF itself does not start"
+  }
+  while read -r name rest; do
+    if ! output=$(try_comfyui --disable-all-custom-nodes --whitelist-custom-nodes "${good[@]}" "$name"); then
+      tail -n 20 <<<"$output"
+      leave_out "$name" "ComfyUI ends with it: $(tail -n 1 <<<"$output")"
+    elif grep --quiet --fixed-strings '(IMPORT FAILED)' <<<"$output"; then
+      tail -n 40 <<<"$output"
+      leave_out "$name" "its import failed: $(sed -n 's/^Cannot import .* for custom nodes: //p' <<<"$output" | tail -n 1)"
+    else
+      good+=("$name")
+    fi
+  done < <(packs)
+}
+
+# Confined as comfyui@.service is: packs run here for the first time.
 try_comfyui() {
-  local try=$HOME_FOLDER/try
-  cd "$try"
-  run_as comfyui env AUX_ANNOTATOR_CKPTS_PATH="$HOME_FOLDER/models/annotators" PYTHONDONTWRITEBYTECODE=1 \
-    timeout 180 "$PYTHON" "$COMFYUI/main.py" --quick-test-for-ci --cpu --user-directory "$try/user" \
+  local try=$HOME_FOLDER/try status=0
+  rm -rf "$try"
+  install --directory --owner=comfyui --group=comfyui "$try" "$try"/{user,input,output,temp} "$try/user/__manager"
+  install --owner=comfyui --group=comfyui "$SD_APP_ETC/manager.ini" "$try/user/__manager/config.ini"
+  systemd-run --quiet --pipe --wait --collect --uid=comfyui --working-directory="$try" --setenv=HOME="$try" \
+    --setenv=AUX_ANNOTATOR_CKPTS_PATH="$HOME_FOLDER/models/annotators" --setenv=PYTHONDONTWRITEBYTECODE=1 \
+    --property=RuntimeMaxSec=180 --property=ProtectSystem=strict \
+    --property=ReadWritePaths="$try $(readlink -f "$HOME_FOLDER/models/annotators")" \
+    --property=IPAddressDeny=169.254.169.254 --property=InaccessiblePaths="-/var/lib/cloud -/opt/sd-app" \
+    --property=ProtectHome=yes --property=PrivateTmp=yes --property=NoNewPrivileges=yes --property=CapabilityBoundingSet= \
+    "$PYTHON" "$COMFYUI/main.py" --quick-test-for-ci --cpu --user-directory "$try/user" \
     --input-directory "$try/input" --output-directory "$try/output" --temp-directory "$try/temp" \
-    --database-url "sqlite:///$try/comfyui.db" "$@" </dev/null
+    --database-url "sqlite:///$try/comfyui.db" "$@" </dev/null 2>&1 || status=$?
+  rm -rf "$try"
+  return "$status"
 }
 
 stage_server() {
