@@ -85,7 +85,11 @@ stage_code() {
 
 stage_dependencies() {
   local name rest
-  [ -x "$PYTHON" ] || "$COMFYUI_PYTHON" -m venv --clear "$CODE/venv"
+  # Cut off in the middle of an installation, it is made anew: nobody knows what it lacks. pip keeps what it downloaded.
+  if [ -e "$CODE/installing" ] || ! "$CODE/venv/bin/$COMFYUI_PYTHON" -m pip --version; then
+    "$COMFYUI_PYTHON" -m venv --clear "$CODE/venv"
+    rm -f "$CODE/installing"
+  fi
   : >"$CONSTRAINTS"
   if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then
     pip_install "torch==$TORCH_VERSION" "torchvision==$TORCHVISION_VERSION" "torchaudio==$TORCHAUDIO_VERSION" \
@@ -109,7 +113,11 @@ stage_dependencies() {
 }
 
 pip_install() {
-  retry 3 "$PYTHON" -m pip install --quiet --no-input --disable-pip-version-check --constraint "$CONSTRAINTS" "$@"
+  local status=0
+  touch "$CODE/installing"
+  retry 6 "$PYTHON" -m pip install --quiet --no-input --disable-pip-version-check --constraint "$CONSTRAINTS" "$@" || status=$?
+  rm -f "$CODE/installing"
+  return "$status"
 }
 
 # ComfyUI passes over folders with this ending.
