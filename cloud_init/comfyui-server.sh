@@ -180,13 +180,18 @@ try_comfyui() {
 }
 
 stage_server() {
-  local port
+  local port starts
   for port in "${PORTS[@]}"; do systemctl restart "comfyui@$port.service"; done
   for port in "${PORTS[@]}"; do
-    (wait_for "http://127.0.0.1:$port/system_stats" 240) || {
-      journalctl --unit "comfyui@$port.service" --lines 20 --no-pager --output cat
-      die "ComfyUI on port $port does not answer"
-    }
+    until curl --silent --output /dev/null --max-time 5 "http://127.0.0.1:$port/system_stats"; do
+      starts=$(systemctl show --property=NRestarts --value "comfyui@$port.service")
+      if [ "$starts" -ge 3 ] || [ "$SECONDS" -ge 240 ]; then
+        # Its own words, not systemd's on it.
+        journalctl "_SYSTEMD_UNIT=comfyui@$port.service" --boot --lines 20 --no-pager --output cat
+        die "ComfyUI on port $port does not answer after $SECONDS seconds, it was started again $starts times"
+      fi
+      sleep 0.5
+    done
   done
 }
 
