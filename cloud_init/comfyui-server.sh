@@ -195,14 +195,19 @@ stage_server() {
   done
 }
 
-# Joins the sync that began with the boot, or does another.
+# Joins the sync that began with the boot, then does another, which sees whether the servers offer what came.
 stage_models() {
+  local told=/run/sd-app/models.txt
+  if [ "$(systemctl is-active sd-app-models.service)" = activating ]; then systemctl start sd-app-models.service || true; fi
   systemctl start sd-app-models.service || true
-  [ -f /run/sd-app/models.txt ] || {
-    journalctl --unit sd-app-models.service --lines 20 --no-pager --output cat
+  [ -f $told ] || {
+    journalctl _SYSTEMD_UNIT=sd-app-models.service --boot --lines 20 --no-pager --output cat
     die "the models could not be fetched from s3://$BUCKET_NAME"
   }
-  note "$(cat /run/sd-app/models.txt)"
+  if [ ! -f "$HOME_FOLDER/models/checkpoints/$COMFYUI_CHECKPOINT" ] && grep "/$COMFYUI_CHECKPOINT left out" $told; then
+    die "no picture can be made without $COMFYUI_CHECKPOINT"
+  fi
+  note "$(cat /run/sd-app/arrived.txt $told 2>/dev/null)"
 }
 
 # A first picture loads the model into the GPU's memory, and shows that all of it works.

@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 import boto3.session
 from boto3.exceptions import Boto3Error
@@ -35,7 +34,7 @@ MANIFEST = ".sd-app.json"
 """What lies here, by ETag: a file that is not in it is not ours, and stays."""
 SPARE_BYTES = 2 << 30
 OFFERED_SECONDS = 20
-COMFYUI_FOLDERS = ("checkpoints", "loras")
+COMFYUI_FOLDERS = ("checkpoints/", "loras/")
 """Of these the designer chooses by name."""
 
 
@@ -125,7 +124,8 @@ def fetch(client: Any, bucket: str, remote: Remote, target: Path) -> None:
     try:
         if shutil.disk_usage(target.parent).free < remote.size + SPARE_BYTES:
             raise LeftOut(
-                f"no room for its {remote.size / 1e9:.1f} GB: raise mlServer.diskGib, or delete models"
+                f"no room for its {remote.size / 1e9:.1f} GB: delete models, or raise mlServer.diskGib"
+                " (with an instance store: instanceType)"
             )
         client.download_file(bucket, remote.key, str(part), Config=TRANSFER, Callback=busy)
         verify(client, bucket, remote, part)
@@ -187,10 +187,10 @@ def remove_gone(remotes: Iterable[Remote], manifest: Manifest, root: Path) -> li
 def not_offered(ports: Iterable[str], places: Iterable[str]) -> list[str]:
     """Files that a running ComfyUI does not offer, after some seconds; a server that does not run is not asked."""
     missing: list[str] = []
-    chosen = [where.split("/", 1) for where in places if where.startswith(COMFYUI_FOLDERS)]
+    chosen = sorted(where for where in places if where.startswith(COMFYUI_FOLDERS))
     for port in ports:
         end = time.monotonic() + OFFERED_SECONDS
-        while absent := [f"{folder}/{name}" for folder, name in chosen if not _offers(port, folder, name)]:
+        while absent := _absent(port, chosen):
             if time.monotonic() > end:
                 missing += [f"{where} on port {port}" for where in absent]
                 break
@@ -198,12 +198,15 @@ def not_offered(ports: Iterable[str], places: Iterable[str]) -> list[str]:
     return missing
 
 
-def _offers(port: str, folder: str, name: str) -> bool:
+def _absent(port: str, chosen: list[str]) -> list[str]:
+    offered: set[str] = set()
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/models/{quote(folder)}", timeout=10) as answer:
-            return name in json.load(answer)
+        for folder in {where.partition("/")[0] for where in chosen}:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/models/{folder}", timeout=10) as answer:
+                offered |= {f"{folder}/{name}" for name in json.load(answer)}
     except OSError:
-        return True
+        return []
+    return [where for where in chosen if where not in offered]
 
 
 def sync(client: Any, bucket: str, root: Path, ports: Iterable[str]) -> tuple[str, bool]:
@@ -227,10 +230,13 @@ def sync(client: Any, bucket: str, root: Path, ports: Iterable[str]) -> tuple[st
     seconds, size = time.monotonic() - started, sum(one.size for one in came)
     told = [f"{len(remotes) - len(left_out)} models and styles here"]
     if came:
-        told.append(f"{len(came)} new, {size / 1e9:.2f} GB at {size / 1e6 / max(seconds, 0.001):.0f} MB/s")
-        left_out += [
-            f"ComfyUI does not offer {what}" for what in not_offered(ports, [one.place for one in came])
-        ]
+        arrived = f"{len(came)} new, {size / 1e9:.2f} GB at {size / 1e6 / max(seconds, 0.001):.0f} MB/s"
+        told.append(arrived)
+        # The readiness record tells it, whatever later syncs of this boot have to do.
+        (RUN / "arrived.txt").write_text(arrived + "\n")
+    # All of them: what came while the servers were not up was not asked for then.
+    here = [one.place for one in remotes if one.place in manifest.etags]
+    left_out += [f"ComfyUI does not offer {what}" for what in not_offered(ports, here)]
     told += [f"{len(removed)} removed"] if removed else []
     return "; ".join([*told, *left_out]), not left_out
 

@@ -190,10 +190,36 @@ def test_a_new_style_that_comfyui_does_not_offer_is_told(
     with serving(lambda path, body: ["old.safetensors"]) as port:
         told, whole = run_sync(s3, root, (port,))
     assert not whole and f"ComfyUI does not offer loras/new.safetensors on port {port}" in told
-    put(s3, "loras/newer.safetensors", b"b")
-    with serving(lambda path, body: ["newer.safetensors"] if path == "/models/loras" else None) as port:
+    with serving(lambda path, body: ["new.safetensors"] if path == "/models/loras" else None) as port:
         told, whole = run_sync(s3, root, (port,))
     assert whole, told
+
+
+def test_what_came_while_no_server_ran_is_asked_for_at_the_next_look(
+    s3: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "OFFERED_SECONDS", 0)
+    put(s3, "models/checkpoints/main.safetensors", b"main")
+    assert run_sync(s3, root)[1]
+    with serving(lambda path, body: []) as port:
+        told, whole = run_sync(s3, root, (port,))
+    assert not whole and f"ComfyUI does not offer checkpoints/main.safetensors on port {port}" in told
+
+
+def test_what_came_last_is_remembered_when_a_later_look_finds_nothing_new(s3: Any, root: Path) -> None:
+    put(s3, "loras/a.safetensors", b"a")
+    run_sync(s3, root)
+    run_sync(s3, root)
+    assert (sync.RUN / "arrived.txt").read_text().startswith("1 new, 0.00 GB at ")
+
+
+def test_parts_of_a_sync_that_was_cut_off_are_removed(s3: Any, root: Path) -> None:
+    put(s3, "loras/a.safetensors", b"a")
+    (root / "loras").mkdir()
+    for part in (".gone.safetensors.part", ".a.safetensors.part.6Eb1F2a0"):
+        (root / "loras" / part).write_bytes(b"half a file")
+    run_sync(s3, root)
+    assert files(root) == {"loras/a.safetensors": b"a"}
 
 
 def test_comfyui_looks_in_every_folder_that_models_are_pushed_to() -> None:
