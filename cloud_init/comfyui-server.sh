@@ -37,7 +37,7 @@ prepare() {
   stage server 300
   stage models 2400
   stage warm-up 900
-  systemctl enable --now sd-app-models.timer sd-app-idle.timer
+  systemctl enable --now sd-app-models.timer
 }
 
 stage_tools() {
@@ -47,7 +47,10 @@ stage_tools() {
   # systemd's timers read no environment file.
   write_file /etc/systemd/system/sd-app-models.timer.d/interval.conf \
     "$(printf '[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=%ss' "$MODEL_SYNC_SECONDS")"
+  write_file /etc/systemd/system/sd-app-prepare.service.d/instance-store.conf "$(printf '[Unit]\nAfter=dlami-nvme.service')"
   systemctl daemon-reload
+  # Before anything else can fail: a broken machine must not cost money for ever.
+  systemctl enable --now sd-app-idle.timer
 }
 
 # The models lie on the instance store where there is one: it is faster than the disk, and empty after each stop.
