@@ -78,12 +78,14 @@ stage_driver() {
 }
 
 stage_code() {
-  local name url ref
+  local name url ref fetch fetches=()
   fetch_commit "$COMFYUI_URL" "$COMFYUI_REF" "$COMFYUI"
+  bring_back_packs
   while read -r name url ref; do
-    rm -rf "$COMFYUI/custom_nodes/$name.disabled"
-    fetch_commit "$url" "$ref" "$COMFYUI/custom_nodes/$name"
+    fetch_commit "$url" "$ref" "$COMFYUI/custom_nodes/$name" &
+    fetches+=($!)
   done < <(packs)
+  for fetch in "${fetches[@]}"; do wait "$fetch"; done
 }
 
 stage_dependencies() {
@@ -215,15 +217,22 @@ stage_models() {
 
 # A first picture loads the model into the GPU's memory, and shows that all of it works.
 stage_warm-up() {
-  local port told
+  local port picture pictures=()
   if [ ! -f "$HOME_FOLDER/models/checkpoints/$COMFYUI_CHECKPOINT" ]; then
     note "no picture was tried: models/checkpoints/$COMFYUI_CHECKPOINT is not in the bucket; python -m ops models push brings it there"
     return
   fi
   for port in "${PORTS[@]}"; do
-    told=$(python3 "$(dirname "$(readlink -f "$0")")/warm_up.py" "$port" "$COMFYUI_CHECKPOINT")
-    note "$told"
+    first_picture "$port" &
+    pictures+=($!)
   done
+  for picture in "${pictures[@]}"; do wait "$picture"; done
+}
+
+first_picture() {
+  local told
+  told=$(python3 "$(dirname "$(readlink -f "$0")")/warm_up.py" "$1" "$COMFYUI_CHECKPOINT")
+  note "$told"
 }
 
 main "$@"
