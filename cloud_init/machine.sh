@@ -30,7 +30,7 @@ main() {
   STARTED_AT=$(now)
   prepare
   CURRENT_STAGE=""
-  record ready "" "$(find "$SD_APP_STATE/notes" -type f | sort | xargs -r cat | paste -sd ';' | sed 's/;/; /g')"
+  record ready "" "$(find "$SD_APP_STATE/notes" -type f | sort | xargs -r cat | paste -sd ';' | sed 's/; */; /g')"
 }
 
 # Whatever ends the script early is told, also what went wrong between two stages.
@@ -134,15 +134,19 @@ stage_network() {
 install_tools() {
   local apt=(apt-get --quiet --yes -o DPkg::Lock::Timeout=300)
   export DEBIAN_FRONTEND=noninteractive
-  retry 6 "${apt[@]}" update
   retry 6 install_packages ca-certificates curl git python3-venv "$@"
   python3 -m venv --clear "$SD_APP_TOOLS"
   retry 6 "$SD_APP_TOOLS/bin/pip" install --quiet "awscli==$AWSCLI_VERSION" "boto3==$BOTO3_VERSION"
   systemctl enable --now sd-app-logs.service sd-app-metrics.timer
 }
 
-# A power cut in the middle of dpkg leaves packages half installed, and apt refuses to go on before they are put right.
-install_packages() { "${apt[@]}" install --no-install-recommends "$@" || { dpkg --configure -a; return 1; }; }
+# apt's update ends well without its lists when the mirror is away, so each attempt asks for them again. A power cut in the
+# middle of dpkg leaves packages half installed, and apt refuses to go on before they are put right.
+install_packages() {
+  if "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "$@"; then return; fi
+  dpkg --configure -a
+  return 1
+}
 
 # fetch_commit URL REF FOLDER: just that tag, branch or commit, checked out. Nobody else works in that folder: a lock in
 # it is what a power cut left.

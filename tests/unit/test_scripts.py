@@ -188,7 +188,7 @@ def machine(tmp_path: Path) -> Machine:
 
 TWO_STAGES = """
 prepare() { stage one 30 same; stage two 30; }
-stage_one() { echo run >>"$SD_APP_STATE/ran-one"; note "one was slow"; }
+stage_one() { echo run >>"$SD_APP_STATE/ran-one"; note "one; was slow"; }
 stage_two() { echo fine; echo "it broke here" >&2; [ -z "${BREAK:-}" ]; }
 """
 
@@ -197,7 +197,7 @@ def test_each_stage_is_told_and_the_last_word_is_ready(machine: Machine) -> None
     ended = machine.run(TWO_STAGES)
     assert ended.returncode == 0, ended.stderr
     told = [(one["state"], one["stage"], one["message"]) for one in machine.records()]
-    assert told == [("running", "one", ""), ("running", "two", ""), ("ready", "", "one was slow")]
+    assert told == [("running", "one", ""), ("running", "two", ""), ("ready", "", "one; was slow")]
     last = machine.records()[-1]
     assert set(last) == {"state", "stage", "message", "instanceId", "bootId", "startedAt", "updatedAt"}
     assert last["instanceId"]
@@ -223,7 +223,7 @@ def test_a_second_run_goes_on_where_the_first_stopped_and_keeps_its_notes(machin
     again = machine.run(TWO_STAGES)
     assert again.returncode == 0 and "one: done before" in again.stdout
     assert (machine.root / "state/ran-one").read_text() == "run\n", "a stage that was done is not done again"
-    assert machine.records()[-1]["message"] == "one was slow"
+    assert machine.records()[-1]["message"] == "one; was slow"
 
 
 def test_a_stage_is_done_again_when_its_versions_have_changed(machine: Machine) -> None:
@@ -299,12 +299,15 @@ def test_fetch_commit_goes_on_after_a_power_cut_in_the_middle(
 
 
 FAKE_APT = """#!/usr/bin/env bash
-# A fake of apt-get: installs nothing before dpkg was put right.
-case "$*" in *install*) [ -e "$FAKES/configured" ] || { echo "E: dpkg was interrupted" >&2; exit 100; } ;; esac
+# A fake of apt-get: installs nothing before dpkg was put right and the lists are here, which a second update brings.
+case "$*" in
+  *update) echo >>"$FAKES/updates" ;;
+  *install*) [ -e "$FAKES/configured" ] && [ "$(wc -l <"$FAKES/updates")" = 2 ] || { echo "E: not now" >&2; exit 100; } ;;
+esac
 """
 
 
-def test_packages_that_were_left_half_installed_are_put_right(machine: Machine) -> None:
+def test_packages_are_put_right_and_their_lists_asked_for_again(machine: Machine) -> None:
     machine.fake("apt-get", FAKE_APT)
     machine.fake("dpkg", '#!/bin/sh\n[ "$*" = "--configure -a" ] && touch "$FAKES/configured"\n')
     body = """
