@@ -26,6 +26,8 @@ ENVIRONMENT_FILE = f"{ETC}/machine.env"
 SCRIPT_DIRECTORY = "/opt/sd-app/bin"
 PREPARE = f"{SCRIPT_DIRECTORY}/prepare"
 """What sd-app-prepare.service runs: a link to the role's script."""
+UNIT = "sd-app-prepare.service"
+"""Prepares the machine at each boot, once it is enabled."""
 NOTEBOOK_START = f"{SCRIPT_DIRECTORY}/on-start.sh"
 
 ROLE_SCRIPTS = {"backend": "backend.sh", "ml-server": "comfyui-server.sh", "nat": "nat.sh"}
@@ -51,6 +53,16 @@ HOMES = {
     ".logrotate": ("/etc/logrotate.d", "0644"),
 }
 """Where a file of a kind goes on the machine, and its mode."""
+
+
+_BEGIN_ANEW = " ".join(
+    [
+        f"systemctl is-enabled --quiet {UNIT} || rm -f",
+        *(f"/var/lib/cloud/instance/sem/config_{step}" for step in ("write_files", "runcmd", "scripts_user")),
+    ]
+)
+"""cloud-init notes a step as done when it begins it: one that a power cut ended would never be run again, and a machine
+whose unit isn't enabled yet would do nothing for ever. Until the unit is, each boot forgets those notes."""
 
 
 class UserDataTooLarge(ValueError):
@@ -98,6 +110,7 @@ def render_cloud_config(role: str, environment: Mapping[str, str]) -> str:
     script = ROLE_SCRIPTS[role]
     files = machine_files((script, *ROLE_FILES[role]), environment)
     config = {
+        "bootcmd": [["sh", "-c", _BEGIN_ANEW]],
         "write_files": [
             {"path": one.path, "permissions": one.mode, "owner": "root:root", "content": one.content}
             for one in files
@@ -106,8 +119,8 @@ def render_cloud_config(role: str, environment: Mapping[str, str]) -> str:
         "runcmd": [
             ["ln", "-sfn", f"{SCRIPT_DIRECTORY}/{script}", PREPARE],
             ["systemctl", "daemon-reload"],
-            ["systemctl", "enable", "sd-app-prepare.service"],
-            ["systemctl", "start", "--no-block", "sd-app-prepare.service"],
+            ["systemctl", "enable", UNIT],
+            ["systemctl", "start", "--no-block", UNIT],
         ],
     }
     return "#cloud-config\n" + yaml.dump(config, Dumper=_Literal, sort_keys=False, width=1000)

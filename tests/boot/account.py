@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import contract
-from cloud_init.render import ENVIRONMENT_FILE
+from cloud_init.render import ENVIRONMENT_FILE, UNIT
 from ops.stack import Stack, connect
 from tests.boot import clients, machine_root
 from tests.boot.container import Container, MachineFailed
@@ -147,6 +147,10 @@ class BootedMachine:
     def boot(self) -> None:
         """Power on."""
         self._boot_before = self.record().get("bootId", "")
+        if not (self.container.disk / "etc/systemd/system/multi-user.target.wants" / UNIT).is_symlink():
+            # User data's files will be written again, and so must be what stands in.
+            for note in self.container.disk.glob("var/lib/cloud/instances/*/sem/config_scripts_vendor"):
+                note.unlink()
         self.container.power_on()
 
     def reboot(self) -> None:

@@ -79,6 +79,17 @@ def test_a_registry_that_is_down_is_told_before_there_is_any_tool_to_tell_it_wit
     assert "failed at tools: " in ops_wait(machine)
 
 
+@pytest.mark.parametrize("step", ["write_files", "runcmd", "scripts_user"])
+def test_the_power_is_cut_before_cloud_init_has_come_to_its_end(machine: BackendMachine, step: str) -> None:
+    """cloud-init notes a step as done when it begins it, and would not come back to it."""
+    note = machine.container.disk / f"var/lib/cloud/instances/{machine.instance_id}/sem/config_{step}"
+    machine.boot()
+    until(f"cloud-init begins {step}", note.exists, 30, every_s=0.001)
+    machine.container.cut_power()
+    machine.boot()
+    until("the machine is being prepared", lambda: machine.own_record().get("stage") == "tools", 30)
+
+
 def test_the_power_is_cut_in_every_stage_and_each_boot_goes_on(machine: BackendMachine) -> None:
     """In the middle of what each stage does, as far as it can be told from outside; at the end all is as it should be."""
     moments = {

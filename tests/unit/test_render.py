@@ -111,6 +111,16 @@ def test_cloud_init_starts_the_roles_script_through_the_unit_that_runs_at_every_
     assert files["/etc/sd-app/machine.env"]["permissions"] == "0640"
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_until_the_unit_is_enabled_each_boot_forgets_what_cloud_init_notes_as_done(role: str) -> None:
+    [[shell, option, command]] = yaml.safe_load(render_cloud_config(role, ENVIRONMENT))["bootcmd"]
+    assert (shell, option) == ("sh", "-c")
+    condition, forget = command.split(" || ")
+    assert condition == "systemctl is-enabled --quiet sd-app-prepare.service"
+    notes = "/var/lib/cloud/instance/sem/config_"
+    assert forget == f"rm -f {notes}write_files {notes}runcmd {notes}scripts_user"
+
+
 def test_versions_go_to_all_machines_but_the_nat_instance() -> None:
     assert "NODE_VERSION" in config_of("backend")["/etc/sd-app/versions.env"]["content"]
     assert "COMFYUI_REF" in config_of("ml-server")["/etc/sd-app/versions.env"]["content"]
