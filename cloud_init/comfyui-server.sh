@@ -44,9 +44,10 @@ stage_tools() {
   # libGL and GLib are OpenCV's, which the preprocessors use.
   install_tools "$COMFYUI_PYTHON-venv" libgl1 libglib2.0-0
   id comfyui >/dev/null 2>&1 || useradd --system --home-dir "$HOME_FOLDER" --shell /usr/sbin/nologin comfyui
-  # systemd's timers read no environment file.
+  # systemd's timers read no environment file. An empty value resets every kind of interval, and without OnActiveSec the
+  # timer never begins: systemd forgets when a unit that nothing refers to ended.
   write_file /etc/systemd/system/sd-app-models.timer.d/interval.conf \
-    "$(printf '[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=%ss' "$MODEL_SYNC_SECONDS")"
+    "$(printf '[Timer]\nOnUnitInactiveSec=\n%s\n%s' "OnActiveSec=${MODEL_SYNC_SECONDS}s" "OnUnitInactiveSec=${MODEL_SYNC_SECONDS}s")"
   write_file /etc/systemd/system/sd-app-prepare.service.d/instance-store.conf "$(printf '[Unit]\nAfter=dlami-nvme.service')"
   systemctl daemon-reload
   # Before anything else can fail: a broken machine must not cost money for ever.
