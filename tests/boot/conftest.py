@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+from ml_server_machine import READY_LIMIT_S, MlServerMachine, ml_server
 
 from tests.boot import machine_root, stand_ins
 from tests.boot.account import Account
@@ -33,3 +34,14 @@ def node(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Generator[
     checksum = stand_ins.node_dist(folder)
     with stand_ins.served(folder) as url:
         yield {"NODE_DIST_URL": url, **checksum}
+
+
+@pytest.fixture(scope="session")
+def ml_server_machine(
+    account: Account, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[MlServerMachine]:
+    """An ML server that has booted once and is ready."""
+    with ml_server(account, tmp_path_factory.mktemp("ml-server")) as made:
+        made.boot()
+        made.wait("ready", READY_LIMIT_S)
+        yield made

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
-import re
-from collections.abc import Generator, Mapping
+import time
+import urllib.request
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ import contract
 from ops import models
 from tests.boot.account import GIT_HOSTS, Account, BootedMachine, free_port
 from tests.boot.comfyui_hosts import ComfyuiHosts
+from tests.boot.container import until
 from tools import emulated_models
 
 READY_LIMIT_S = 300.0
@@ -76,11 +79,62 @@ class MlServerMachine(BootedMachine):
         )
         return {line[66:].removeprefix("./"): line[:64] for line in told.splitlines()}
 
-    def megabytes_per_second(self) -> float:
-        """As the readiness message says."""
-        found = re.search(r"at (\d+) MB/s", self.record()["message"])
-        assert found, self.record()["message"]
-        return float(found[1])
+    def models_pushed(self) -> dict[str, str]:
+        """SHA-256 of what push_models brings into the bucket, by its place among ComfyUI's models."""
+        made = emulated_models.write(self.folder / "models-again")
+        return {
+            f"{kind}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+            for kind, paths in made.items()
+            for path in paths
+        }
+
+    def server_log(self, port: int) -> str:
+        """What a server said in this boot."""
+        unit = f"_SYSTEMD_UNIT=comfyui@{port}.service"
+        return self.container.tell("journalctl", unit, "--boot", "--output=cat", "--no-pager")
+
+    def sync_said(self, text: str, limit_s: float = SYNC_S + 15) -> str:
+        """The line of a sync with this text, once there is one."""
+
+        def look() -> str:
+            told = self.container.tell(
+                *("journalctl", "_SYSTEMD_UNIT=sd-app-models.service", "--boot", "--output=cat", "--no-pager")
+            )
+            return next((line for line in told.splitlines() if text in line), "")
+
+        return until(f'a sync that says "{text}"', look, limit_s)
+
+    def offers(self, name: str, limit_s: float = SYNC_S + 15) -> float:
+        """Wait until both servers offer a style; seconds."""
+        begun = time.monotonic()
+        until(f"{name} is offered", lambda: all(name in names for names in self.offered("loras")), limit_s)
+        return time.monotonic() - begun
+
+    def put_lora(self, name: str, body: bytes, sha256: str | None = None) -> str:
+        """Put a style into the bucket with its checksum, or a wrong one; the right one."""
+        right = hashlib.sha256(body).hexdigest()
+        key = f"{contract.LORAS_PREFIX}{name}"
+        self.s3().put_object(Bucket=self.bucket(), Key=key, Body=body, Metadata={"sha256": sha256 or right})
+        return right
+
+    def delete_lora(self, name: str) -> None:
+        self.s3().delete_object(Bucket=self.bucket(), Key=f"{contract.LORAS_PREFIX}{name}")
+
+    @contextmanager
+    def aws_fault(self, **fault: Any) -> Generator[Callable[[], dict[str, int]]]:
+        """AWS has a bad time meanwhile (sandbox/faults.py); what it tells how often which went wrong."""
+        url = f"{self.account.platform.sandbox.endpoint}/_sandbox/faults"
+
+        def call(method: str, body: object = None) -> Any:
+            data = None if body is None else json.dumps(body).encode()
+            with urllib.request.urlopen(urllib.request.Request(url, data, method=method)) as answer:
+                return json.loads(answer.read() or b"null")
+
+        call("POST", [{"share": 1, "seconds": 120, **fault}])
+        try:
+            yield lambda: call("GET")["happened"]
+        finally:
+            call("DELETE")
 
 
 def push_models(account: Account, folder: Path) -> None:
