@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import os
 import socket
 import time
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ import contract
 from cloud_init.render import ENVIRONMENT_FILE, UNIT
 from ops.stack import Stack, connect
 from tests.boot import clients, machine_root
-from tests.boot.container import Container, MachineFailed
+from tests.boot.container import Container, MachineFailed, name_of
 from tests.stack.platform_stack import Platform
 
 STACK = "local"
@@ -28,7 +27,6 @@ SEED = "/var/lib/cloud/seed/nocloud"
 GIT_HOSTS = "/srv/git-hosts"
 """Where a machine sees the repositories that stand in for git hosts."""
 LOOK_S = 0.3
-_NUMBERS = itertools.count(1)
 STAND_INS = "/etc/sd-app-stand-ins.env"
 
 # Vendor data is the cloud's own word to cloud-init: its scripts run after the user data's files were written, and
@@ -107,8 +105,7 @@ class BootedMachine:
 
     def __post_init__(self) -> None:
         self.instance_id, user_data = self.account.instance(self.role)
-        name = f"boot-{self.role}-{os.getpid()}-{next(_NUMBERS)}"
-        self.container = Container(name, machine_root.kept(), self.folder, dict(self.shown))
+        self.container = Container(name_of(self.role), machine_root.kept(), self.folder, dict(self.shown))
         place = self.container.place
         self.container.disk.joinpath("var/lib/cloud/seed/nocloud").mkdir(parents=True)
         self.container.disk.joinpath(f"{SEED}/user-data".lstrip("/")).write_bytes(user_data)

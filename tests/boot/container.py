@@ -7,6 +7,7 @@ mounted in a namespace of the container's own.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 CGROUPS = Path("/sys/fs/cgroup")
+_NUMBERS = itertools.count(1)
+PREFIX = "sdappboot-"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 REBOOT_STATUS = 133
 """nspawn's exit status when the machine asked for a reboot and a supervisor shall start it again."""
@@ -59,7 +62,7 @@ class MachineFailed(AssertionError):
 class Container:
     """One machine's disk and the container that runs on it, or nothing while it is off.
 
-    name: of the machine, unlike any other's on this computer. lower: the kept root. folder: for its disk and its console's text, on a disk that
+    name: as `name_of` makes it. lower: the kept root. folder: for its disk and its console's text, on a disk that
     overlayfs takes. shown: folders of this computer that it sees, read-only, by their place inside.
     """
 
@@ -108,6 +111,7 @@ class Container:
     def power_on(self) -> None:
         """Start it; it boots from here on by itself."""
         assert not self.is_on, "the machine is on"
+        _sweep()
         nspawn = [
             *(
                 "systemd-nspawn",
@@ -235,6 +239,13 @@ def _numbers(pid: int) -> list[str]:
     return next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
 
 
+def _sweep() -> None:
+    """Remove the empty cgroups of machines whose tests were killed: `name_of` has the number of the process."""
+    for group in [*CGROUPS.glob(f"{PREFIX}*"), *CGROUPS.glob(f"*/{PREFIX}*")]:
+        if not Path(f"/proc/{group.name.split('-')[1]}").is_dir():
+            _remove_group(group)
+
+
 def _remove_group(group: Path) -> None:
     """A cgroup with those below it, and whatever still runs in them."""
     deadline = time.monotonic() + STOP_LIMIT_S
@@ -255,6 +266,11 @@ def _remove_group(group: Path) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def name_of(role: str) -> str:
+    """A name for one more machine, unlike any other's on this computer."""
+    return f"{PREFIX}{os.getpid()}-{next(_NUMBERS)}-{role}"
 
 
 def until(what: str, look: Callable[[], T], limit_s: float, every_s: float = 0.2) -> T:
