@@ -62,8 +62,8 @@ class MachineFailed(AssertionError):
 class Container:
     """One machine's disk and the container that runs on it, or nothing while it is off.
 
-    name: as `name_of` makes it. lower: the kept root. folder: for its disk and its console's text, on a disk that
-    overlayfs takes. shown: folders of this computer that it sees, read-only, by their place inside.
+    name: as `name_of` makes it. lower: the kept root. folder: for its disk and its console's text, where overlayfs can
+    write. shown: folders of this computer that it sees, read-only, by their place inside.
     """
 
     name: str

@@ -5,6 +5,7 @@ A machine boots an overlay of it, so nothing ever writes to the kept one.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -12,13 +13,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+import time
 from pathlib import Path
 
 from tests.boot import clients
 
 CACHE = Path.home() / ".cache" / "sd-app"
 SUITE = "bookworm"
+UNUSED_S = 86_400
 BROUGHT = (
     "ca-certificates",
     "cloud-init",
@@ -80,20 +82,27 @@ def kept() -> Path:
     """The root, made when it isn't there yet (about a minute). Raises RootFailed."""
     recipe = "\n".join([SUITE, platform.machine(), *BROUGHT, *FETCHED, *FILES, *FILES.values()])
     folder = CACHE / f"boot-root-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if folder.is_dir():
-        return folder
     CACHE.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="boot-root-draft-", dir=CACHE))
-    try:
-        _make(draft)
-        draft.chmod(0o755)
-        for older in CACHE.glob("boot-root-????????????"):  # half a gigabyte each
-            shutil.rmtree(older, ignore_errors=True)
-        with suppress(FileExistsError):  # two tests at once made the same
-            draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with (CACHE / "boot-root.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two tests at once make one
+        if not folder.is_dir():
+            _drop_unused()
+            draft = Path(tempfile.mkdtemp(prefix="boot-draft-", dir=CACHE))
+            try:
+                _make(draft)
+                draft.chmod(0o755)
+                draft.rename(folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        os.utime(folder)
     return folder
+
+
+def _drop_unused() -> None:
+    """Half a gigabyte each: a root that no test has asked for since yesterday goes. One in use by another checkout stays."""
+    for one in CACHE.glob("boot-root-*"):
+        if time.time() - one.stat().st_mtime > UNUSED_S:
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _make(root: Path) -> None:
