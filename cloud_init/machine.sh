@@ -30,8 +30,10 @@ main() {
   STARTED_AT=$(now)
   prepare
   CURRENT_STAGE=""
-  record ready "" "$(find "$SD_APP_STATE/notes" -type f | sort | xargs -r cat | paste -sd ';' | sed 's/; */; /g')"
+  record ready "" "$(notes)"
 }
+
+notes() { find "$SD_APP_STATE/notes" -type f | sort | xargs -r cat | paste -sd ';' | sed 's/; */; /g'; }
 
 # Whatever ends the script early is told, also what went wrong between two stages.
 ended() {
@@ -55,7 +57,8 @@ stage() {
     why=$(grep -v '^[[:space:]]*$' "$log" | tail -n 3 | paste -sd '|' | sed 's/|/ | /g' || true)
     case $status in 124 | 137) why="not done after $limit seconds; last: $why" ;; esac
     record failed "$name" "${why:-exit status $status}"
-    CURRENT_STAGE=""
+    # shellcheck disable=SC2034 # backend.sh reads it
+    CURRENT_STAGE="" FAILED_STAGE=$name
     exit 1
   fi
   if [ -n "$fingerprint" ]; then write_file "$stamp" "$fingerprint"; fi

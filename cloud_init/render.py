@@ -1,7 +1,7 @@
 """Static files and one environment file in, user data out. Knows nothing of Pulumi.
 
-Scripts are never templates; comments aside they arrive as they stand here. What differs between machines stands in
-`/etc/sd-app/machine.env`, and nowhere else.
+Scripts are never templates; comments aside they arrive as they stand here, and of the versions those that a role reads.
+What differs between machines stands in `/etc/sd-app/machine.env`, and nowhere else.
 """
 
 import base64
@@ -10,7 +10,7 @@ import io
 import re
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -23,6 +23,7 @@ LIFECYCLE_LIMIT_CHARACTERS = 16_384
 
 ETC = "/etc/sd-app"
 ENVIRONMENT_FILE = f"{ETC}/machine.env"
+VERSIONS_FILE = f"{ETC}/versions.env"
 SCRIPT_DIRECTORY = "/opt/sd-app/bin"
 PREPARE = f"{SCRIPT_DIRECTORY}/prepare"
 """What sd-app-prepare.service runs: a link to the role's script."""
@@ -162,7 +163,14 @@ def machine_files(patterns: Iterable[str], environment: Mapping[str, str]) -> li
         folder, mode = HOMES[path.suffix]
         name = path.stem if path.suffix == ".logrotate" else path.name
         found.append(MachineFile(f"{folder}/{name}", mode, without_comments(path)))
-    return found
+    return [_used_alone(one, found) if one.path == VERSIONS_FILE else one for one in found]
+
+
+def _used_alone(versions: MachineFile, files: Iterable[MachineFile]) -> MachineFile:
+    """The versions that a role's own files read: checksums and commits are what compresses least."""
+    read = " ".join(one.content for one in files if one is not versions)
+    kept = [line for line in versions.content.splitlines() if line.partition("=")[0] in read]
+    return replace(versions, content="".join(f"{line}\n" for line in kept if line))
 
 
 def without_comments(path: Path) -> str:

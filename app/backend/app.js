@@ -33,6 +33,7 @@ export async function buildApp({ config, services, verifier, logger = false }) {
     keepAliveTimeout: KEEP_ALIVE_MS,
     // No forced close: what is being answered is answered.
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 100, ignoreTrailingSlash: false },
     ajv: { customOptions: { coerceTypes: false, allErrors: false, removeAdditional: false, useDefaults: false } },
     schemaErrorFormatter: (errors, where) => Object.assign(new Error(where), { where }),
@@ -43,8 +44,11 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   // Only JSON is read; pictures are where they are uploaded.
   app.removeContentTypeParser('text/plain')
   app.decorateRequest('user', null)
+  let draining = false
+  app.decorate('drain', () => (draining = true))
   app.addHook('onRequest', async (request, reply) => {
     reply.header('Cache-Control', 'no-store') // pictures say otherwise
+    if (draining) reply.header('Connection', 'close')
     const refused = stranger(config, request)
     if (refused) throw refused
   })

@@ -1,10 +1,15 @@
 /** The API's process: listens, and closes with grace. PM2 runs it as `sd-app` (cloud_init/backend.sh). */
+import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.js'
 import { tokenVerifier } from './auth.js'
 import { awsClients } from './clients.js'
 import { ConfigError, environment, readConfig } from './config.js'
 import { createLog } from './log.js'
 import { buildServices } from './services.js'
+
+const DRAIN_MS = 4000
+// Together with the slowest answer below PM2's `kill_timeout`.
 
 async function main() {
   const config = readConfig(environment())
@@ -14,11 +19,18 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, async () => {
       log.info({ signal }, 'closing')
+      if (cluster.isWorker) await drain(app)
       await app.close()
       process.exit(0)
     })
   }
   await app.listen({ host: config.host, port: config.port })
+}
+
+/** PM2 reloads: a successor listens already. Connections that are kept alive are let go after their next answer. */
+async function drain(app) {
+  app.drain()
+  await sleep(DRAIN_MS)
 }
 
 main().catch((error) => {

@@ -18,7 +18,9 @@ from tests.boot.stand_ins import Repository
 REPOSITORY_URL = "https://github.com/your-studio/sd-app"
 """What Pulumi.local.yaml names."""
 READY_LIMIT_S = 300.0
-APP = "/srv/sd-app/app/backend"
+CURRENT = "/srv/sd-app/current"
+"""The release that serves."""
+APP = f"{CURRENT}/app/backend"
 
 
 @dataclass
@@ -26,6 +28,7 @@ class BackendMachine(BootedMachine):
     """The stack's backend."""
 
     port: int = 0
+    repository: Repository | None = None
 
     def secret(self) -> str:
         """What CloudFront adds to each request."""
@@ -82,7 +85,7 @@ def backend(
 ) -> Generator[BackendMachine]:
     """A backend that is off, never booted, with a repository of its own in `folder`; gone at the end."""
     hosts = folder / "git-hosts"
-    Repository(hosts, "app")
+    repository = Repository(hosts, "app")
     port = free_port()
     machine = BackendMachine(
         role=contract.BACKEND,
@@ -92,6 +95,7 @@ def backend(
         shown={GIT_HOSTS: hosts},
         git={REPOSITORY_URL: f"file://{GIT_HOSTS}/app.git"},
         port=port,
+        repository=repository,
     )
     try:
         yield machine

@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator, Mapping
 
 import pytest
-from backend_machine import APP, READY_LIMIT_S, BackendMachine, backend
+from backend_machine import APP, CURRENT, READY_LIMIT_S, BackendMachine, backend
 
 from ops import wait
 from tests.boot.account import Account
@@ -68,9 +68,9 @@ def test_the_environment_is_the_app_s_alone_and_carries_the_origin_s_secret(mach
 
 def test_the_code_is_root_s_but_for_the_app_s_own_folder(machine: BackendMachine) -> None:
     owners = machine.container.tell(
-        "stat", "--format=%n %U", "/srv/sd-app/contract.py", APP, f"{APP}/index.js"
+        "stat", "--format=%n %U", f"{CURRENT}/contract.py", APP, f"{APP}/index.js"
     )
-    assert owners.split() == ["/srv/sd-app/contract.py", "root", APP, "sd-app", f"{APP}/index.js", "sd-app"]
+    assert owners.split() == [f"{CURRENT}/contract.py", "root", APP, "sd-app", f"{APP}/index.js", "sd-app"]
 
 
 def test_pm2_runs_the_server_and_the_worker_as_the_app_s_user_in_its_own_unit(

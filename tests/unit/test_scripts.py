@@ -25,7 +25,14 @@ SHELLCHECK = Path(sys.executable).parent / "shellcheck"
 SCRIPTS = sorted(HERE.rglob("*.sh"))
 OPTIONAL = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SD_APP_SKIP_TORCH"}
 """Set by tests alone; a script must do without."""
-OVERRIDES = {"SD_APP_ETC", "SD_APP_STATE", "SD_APP_TOOLS", "SD_APP_BIN", "RETRY_SECONDS"}
+OVERRIDES = {
+    "SD_APP_ETC",
+    "SD_APP_STATE",
+    "SD_APP_TOOLS",
+    "SD_APP_BIN",
+    "SD_APP_HOME_FOLDER",
+    "RETRY_SECONDS",
+}
 """Where machine.sh looks instead of the usual places; tests set them."""
 SHELLS_OWN = {"BASH_SOURCE", "BASH_COMMAND", "PIPESTATUS", "SECONDS", "PATH", "HOME"}
 SYSTEMDS_OWN = {"STATE_DIRECTORY"}
@@ -362,7 +369,7 @@ def backend(machine: Machine, stage: str, **environment: str) -> subprocess.Comp
     machine.fake("git", FAKE_GIT)
     for name in ("id", "chown"):
         machine.fake(name, "#!/bin/sh\n# A fake: every user is there.\n")
-    return machine.call(HERE / "backend.sh", stage)
+    return machine.call(HERE / "backend.sh", stage, SD_APP_HOME_FOLDER=str(machine.root / "srv"))
 
 
 def test_the_github_token_goes_to_git_by_its_environment_alone(machine: Machine) -> None:
