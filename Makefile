@@ -30,7 +30,7 @@ down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
 test: $(READY) $(NODE) $(VITE) ## Run all tests (ARGS: for pytest)
-	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap
+	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap chromium
 	@$(PY) -m pytest $(ARGS)
 	@$(if $(ARGS),,npm --prefix app/backend test --silent)
 	@$(if $(ARGS),,npm --prefix app/frontend test --silent)

@@ -47,6 +47,12 @@ class Api:
         """Cancel it. Raises ApiFailed, with status 409 when it has ended already."""
         self._open("DELETE", f"/api/generations/{generation}").close()
 
+    def share(self, generation: str, seconds: int) -> str:
+        """Token of a link to it, which holds for so long."""
+        body = json.dumps({"seconds": seconds}).encode()
+        path = f"/api/generations/{generation}/shares"
+        return str(json.load(self._open("POST", path, body, {"Content-Type": "application/json"}))["token"])
+
     def upload(self, png: bytes) -> str:
         """Upload a drawing; its id."""
         return str(json.load(self._open("POST", "/api/sketches", png, {"Content-Type": "image/png"}))["id"])

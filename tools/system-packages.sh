@@ -3,7 +3,7 @@
 # Otherwise says what is missing and goes on: those tests are skipped by name. Arguments: the packages.
 set -euo pipefail
 
-declare -A command_of=([cloud-init]=cloud-init [systemd]=systemd-analyze)
+declare -A command_of=([cloud-init]=cloud-init [systemd]=systemd-analyze [chromium]=chromium)
 missing=()
 for package in "$@"; do
   if [ -n "${command_of[$package]:-}" ]; then

@@ -5,7 +5,7 @@ export class Gallery {
   items = $state.raw<Generation[]>([])
   loading = $state(false)
   failed = $state(false)
-  private next: string | undefined
+  private next = $state<string>()
   private begun = $state(false)
 
   constructor(

@@ -44,8 +44,11 @@ export function startLanguage(): Promise<void> {
   return setLanguage(kept === 'vi' ? 'vi' : 'en')
 }
 
+/** The page's language as it is written where the reader is: dates differ between English and English. */
+const locale = (): string => navigator.languages.find((one) => one.startsWith(language)) ?? language
+
 export function moment(iso: string): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(iso))
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(iso))
 }
 
 /** Seconds as a person says them: "about 20 s", "about 2 min". */

@@ -1,0 +1,26 @@
+"""The Pulumi CLI, and a stack with its page for all of the browser's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import ground
+from tools import pulumi_cli
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
+    """Environment of a browser's test; a stack of its own runs meanwhile."""
+    if ground.CHROMIUM is None:
+        pytest.skip(
+            "without Chromium (Debian, Ubuntu: apt-get install chromium) the page is not tried in a browser"
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SANDBOX_SECONDS_PER_STEP", ground.PACE_S)
+        patch.setenv("SANDBOX_BOOT_SECONDS", "4")
+        folder: Path = tmp_path_factory.mktemp("e2e")
+        with ground.page(pulumi_cli.find().directory, folder) as environment:
+            yield environment

@@ -1,0 +1,174 @@
+"""What the browser's tests stand on: a running local stack with its page, and a door by which they work on it.
+
+The tests are JavaScript (playwright-core drives Chromium). What only Python can do, such as making users or stopping
+the GPU, they ask for over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from ops import machines
+from tests.stack.studio import PASSWORD, ROOT, Studio, call, studio, until
+from tools import local_page
+from tools.api_client import Api
+
+HERE = Path(__file__).parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NODE = ROOT / ".venv" / "bin" / "node"
+PACE_S = "0.08"
+"""Seconds a sampling step takes: slow enough that a browser can be seen following it."""
+
+
+@dataclass
+class Door:
+    """Does for the tests what they cannot do themselves; one method an action, with the request's JSON."""
+
+    running: Studio
+    endpoint: str
+
+    def designer(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Make a user. temporary: with a password that has to be changed at the first sign-in."""
+        name = str(said["name"])
+        email = f"{name}@example.com"
+        if not said.get("temporary"):
+            self.running.designer(name)
+            return {"email": email, "password": PASSWORD}
+        first = "Temporary-pass-1"
+        self.running.stack.client("cognito-idp").admin_create_user(
+            UserPoolId=self.running.outputs["userPoolId"],
+            Username=email,
+            TemporaryPassword=first,
+            MessageAction="SUPPRESS",
+        )
+        return {"email": email, "password": first}
+
+    def pictures(self, said: dict[str, Any]) -> list[str]:
+        """Make pictures for a user, one for each wish, and wait for them; their ids."""
+        api = self._api(str(said["email"]))
+        small = {"width": 256, "height": 256, "steps": 2}
+        ids = [api.generate({**small, **wish}) for wish in said["wishes"]]
+        for one in ids:
+            assert api.follow(one, lambda name, data: None, 120)["state"] == "succeeded"
+        return ids
+
+    def share(self, said: dict[str, Any]) -> str:
+        """Token of a link to a picture for so many seconds."""
+        return self._api(str(said["email"])).share(str(said["id"]), int(said["seconds"]))
+
+    def put_to_sleep(self, said: dict[str, Any]) -> None:
+        """Stop the GPU machine, as an operator does, until the API tells that it sleeps."""
+        api = self._api(str(said["email"]))
+        machines.run(self.running.stack, machines.SwitchArgs(role="ml-server", goal="stopped"), json=False)
+        until(
+            "the API tells that the GPU sleeps",
+            lambda: json.loads(api.fetch("/api/status"))["gpu"]["state"] == "asleep",
+            60,
+        )
+
+    def hang(self, said: dict[str, Any]) -> None:
+        """Let ComfyUI stand still at a step, or go on."""
+        url = f"{self.running.comfyui('text')}/_emulator/faults"
+        if said["on"]:
+            call("POST", url, {"hang": {"step": said["step"], "count": 1}})
+        else:
+            call("DELETE", url)
+
+    def kill(self, said: dict[str, Any]) -> int:
+        """kill -9 a program of a machine by what its command line has."""
+        return self.running.kill(str(said["mark"]))
+
+    def authenticator(self, said: dict[str, Any]) -> None:
+        """Set an authenticator app up for a user, who is asked for its code from then on. moto takes any code."""
+        client = self.running.stack.client("cognito-idp")
+        token = self._api(str(said["email"])).token
+        client.associate_software_token(AccessToken=token)
+        client.verify_software_token(AccessToken=token, UserCode="123456")
+        preference = {"Enabled": True, "PreferredMfa": True}
+        client.set_user_mfa_preference(AccessToken=token, SoftwareTokenMfaSettings=preference)
+
+    def session(self, said: dict[str, Any]) -> None:
+        """End all sessions of a user, as an operator does with a stolen one."""
+        self.running.stack.client("cognito-idp").admin_user_global_sign_out(
+            UserPoolId=self.running.outputs["userPoolId"], Username=said["email"]
+        )
+
+    def _api(self, email: str) -> Api:
+        answer = self.running.stack.client("cognito-idp").initiate_auth(
+            AuthFlow="USER_PASSWORD_AUTH",
+            ClientId=self.running.outputs["userPoolClientId"],
+            AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
+        )
+        return Api(self.running.made.url, answer["AuthenticationResult"]["AccessToken"])
+
+
+@contextmanager
+def open_door(door: Door) -> Generator[str]:
+    """Serve it on this machine; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            said = json.loads(self.rfile.read(length) or b"{}")
+            try:
+                action: Callable[[dict[str, Any]], Any] = getattr(door, self.path.strip("/"))
+                status, answer = 200, action(said)
+            except Exception as error:  # told to the test, which fails with it
+                status, answer = 500, f"{type(error).__name__}: {error}"
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def page(cli: Path, folder: Path) -> Generator[dict[str, str]]:
+    """Bring a stack up with its page; the environment that the JavaScript needs."""
+    subprocess.run([ROOT / "tools" / "node.sh", "frontend"], check=True)
+    subprocess.run([ROOT / "tools" / "page.sh"], check=True)
+    with studio(cli, folder) as running:
+        endpoint = str(running.stack.endpoint)
+        address = local_page.publish(folder, "local", endpoint, running.outputs)
+        with open_door(Door(running, endpoint)) as door:
+            yield {
+                "PAGE_URL": address,
+                "API_URL": running.made.url,
+                "DOOR_URL": door,
+                "CHROMIUM": str(CHROMIUM),
+                "DEMO_EMAIL": running.made.email,
+                "DEMO_PASSWORD": running.made.password,
+            }
+
+
+def run(script: list[str], environment: dict[str, str], limit_s: float) -> subprocess.CompletedProcess[str]:
+    """Node.js in this folder, with what it said."""
+    return subprocess.run(
+        [str(NODE), *script],
+        cwd=HERE,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        check=False,
+    )

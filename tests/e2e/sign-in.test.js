@@ -1,0 +1,146 @@
+/** Signing in and out, by the stack's user pool. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { ask, assertAccessible, launch, newDesigner, open, openStudio, PAGE_URL, signIn } from './browser.js'
+
+const OWN = 'My-own-password-3'
+
+describe('signing in', () => {
+  let browser
+  before(async () => (browser = await launch()))
+  after(() => browser.close())
+
+  it('leads to the studio, and a reload and a second window stay there', async () => {
+    const { page, context, close } = await openStudio(browser)
+    await page.getByRole('heading', { name: 'What shall the room be?' }).waitFor()
+    await page.reload()
+    await page.getByRole('heading', { name: 'What shall the room be?' }).waitFor()
+    const second = await context.newPage()
+    await second.goto(`${PAGE_URL}/pictures`)
+    await second.getByRole('heading', { name: 'Pictures' }).waitFor()
+    await close()
+  })
+
+  it('with a wrong password says so, not which of the two was wrong', async () => {
+    const { page, close } = await open(browser)
+    const { email } = await newDesigner()
+    for (const one of [email, 'nobody@example.com']) {
+      await page.goto(PAGE_URL)
+      await page.getByLabel('E-mail').fill(one)
+      await page.getByLabel('Password').fill('Not-the-password-1')
+      await page.keyboard.press('Enter')
+      await page.getByText('E-mail and password don’t belong together.').waitFor()
+    }
+    await close()
+  })
+
+  it('for the first time asks for a password of one’s own', async () => {
+    const { page, close } = await open(browser)
+    const { email, password } = await newDesigner({ temporary: true })
+    await page.goto(PAGE_URL)
+    await page.getByLabel('E-mail').fill(email)
+    await page.getByLabel('Password').fill(password)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Choose a password' }).waitFor()
+    await assertAccessible(page, 'choosing a password')
+    await page.getByLabel('New password').fill(OWN)
+    await page.keyboard.press('Enter')
+    await page.getByRole('navigation', { name: 'Main' }).waitFor()
+    await close()
+    const again = await open(browser)
+    await signIn(again.page, { email, password: OWN })
+    await again.close()
+  })
+
+  it('with a forgotten password goes by a code', async () => {
+    const { page, close } = await open(browser)
+    const { email } = await newDesigner()
+    await page.goto(PAGE_URL)
+    await page.getByRole('button', { name: 'Forgotten your password?' }).click()
+    await page.getByLabel('E-mail').fill(email)
+    await page.getByRole('button', { name: 'Send me a code' }).click()
+    await page.getByLabel('Code', { exact: true }).fill('123456')
+    await page.getByLabel('New password').fill(OWN)
+    await page.getByRole('button', { name: 'Change the password' }).click()
+    await page.getByText('Your password is changed.').waitFor()
+    await page.getByLabel('Password').fill(OWN)
+    await page.keyboard.press('Enter')
+    await page.getByRole('navigation', { name: 'Main' }).waitFor()
+    await close()
+  })
+
+  it('asks for the authenticator’s code when there is one', async () => {
+    const { page, close } = await open(browser)
+    const designer = await newDesigner()
+    await ask('authenticator', designer)
+    await page.goto(PAGE_URL)
+    await page.getByLabel('E-mail').fill(designer.email)
+    await page.getByLabel('Password').fill(designer.password)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'The code of your app' }).waitFor()
+    await page.getByLabel('Code', { exact: true }).fill('654321')
+    await page.keyboard.press('Enter')
+    await page.getByRole('navigation', { name: 'Main' }).waitFor()
+    await close()
+  })
+
+  it('ends by signing out, in every window at once', async () => {
+    const { page, context, close } = await openStudio(browser)
+    const second = await context.newPage()
+    await second.goto(PAGE_URL)
+    await second.getByRole('navigation', { name: 'Main' }).waitFor()
+    await page.getByRole('button', { name: /^Account of/ }).click()
+    await page.getByRole('menuitem', { name: 'Sign out', exact: true }).click()
+    for (const one of [page, second]) await one.getByLabel('Password').waitFor()
+    assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.endsWith(':session')).length), 0)
+    await close()
+  })
+
+  it('ends on every device when asked to: a session elsewhere cannot be renewed', async () => {
+    const here = await openStudio(browser)
+    const there = await open(browser)
+    await signIn(there.page, here.designer)
+    await here.page.getByRole('button', { name: /^Account of/ }).click()
+    await here.page.getByRole('menuitem', { name: 'Sign out on every device' }).click()
+    await here.page.getByLabel('Password').waitFor()
+    await expire(there.page)
+    await there.page.reload()
+    await there.page.getByText('Your session has ended. Sign in again.').waitFor()
+    await here.close()
+    await there.close()
+  })
+
+  it('is renewed before it ends, without a word', async () => {
+    const { page, close } = await openStudio(browser)
+    const before = await expire(page)
+    await page.reload()
+    await page.getByRole('heading', { name: 'What shall the room be?' }).waitFor()
+    await page.waitForFunction((old) => Object.entries(localStorage).some(([key, value]) => key.endsWith(':session') && JSON.parse(value).expires > Date.now() && JSON.parse(value).accessToken !== old), before)
+    await close()
+  })
+
+  it('works by keyboard alone, and hinders nobody', async () => {
+    const { page, close } = await open(browser)
+    const { email, password } = await newDesigner()
+    await page.goto(PAGE_URL)
+    await page.getByLabel('E-mail').waitFor()
+    await assertAccessible(page, 'signing in')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type(email)
+    await page.keyboard.press('Tab')
+    await page.keyboard.type(password)
+    await page.keyboard.press('Enter')
+    await page.getByRole('navigation', { name: 'Main' }).waitFor()
+    await close()
+  })
+})
+
+/** Let the access token that the page keeps be over; the token. */
+function expire(page) {
+  return page.evaluate(() => {
+    const key = Object.keys(localStorage).find((one) => one.endsWith(':session'))
+    const kept = JSON.parse(localStorage.getItem(key))
+    localStorage.setItem(key, JSON.stringify({ ...kept, expires: Date.now() - 1000 }))
+    return kept.accessToken
+  })
+}

@@ -1,0 +1,99 @@
+/** Reloads, restarts, lost connections, and a GPU that sleeps: nothing is lost, and nothing is shown twice. */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { API_URL, ask, assertAccessible, cardOf, launch, makePicture, openStudio, PAGE_URL, waitForState } from './browser.js'
+
+describe('in trouble', () => {
+  let browser
+  before(async () => (browser = await launch()))
+  after(() => browser.close())
+  afterEach(() => ask('hang', { on: false }))
+
+  it('a reload in the middle comes back to where it was', async () => {
+    const { page, close } = await openStudio(browser)
+    await ask('hang', { on: true, step: 8 })
+    const card = await makePicture(page, 'through a reload', { steps: 20 })
+    await card.getByText('Drawing, ').waitFor()
+    await page.reload()
+    await cardOf(page, 'through a reload').waitFor()
+    assert.equal(await cardOf(page, 'through a reload').count(), 1)
+    assert.equal(await cardOf(page, 'through a reload').getAttribute('data-state'), 'running')
+    await ask('hang', { on: false })
+    await cardOf(page, 'through a reload').getByText('Drawing, ').waitFor()
+    await waitForState(cardOf(page, 'through a reload'), 'succeeded')
+    assert.equal(await page.locator('article').count(), 1, 'shown once')
+    await close()
+  })
+
+  it('a tab that was closed finds its picture when it comes back', async () => {
+    const { page, context, close } = await openStudio(browser)
+    await makePicture(page, 'while nobody looks', { steps: 30 })
+    await cardOf(page, 'while nobody looks').waitFor()
+    await page.close()
+    const later = await context.newPage()
+    await later.goto(PAGE_URL)
+    await waitForState(cardOf(later, 'while nobody looks'), 'succeeded')
+    await close()
+  })
+
+  it('a backend that is killed in the middle is gone on with by itself', async () => {
+    const { page, close } = await openStudio(browser)
+    await ask('hang', { on: true, step: 5 })
+    const card = await makePicture(page, 'through a restart', { steps: 20 })
+    await card.getByText('Drawing, ').waitFor()
+    assert.ok((await ask('kill', { mark: 'index.js' })) >= 1)
+    await ask('hang', { on: false })
+    await waitForState(card, 'succeeded', 60_000)
+    assert.equal(await page.locator('article').count(), 1)
+    await page.getByText('The connection is lost').waitFor({ state: 'hidden' })
+    await close()
+  })
+
+  it('a lost connection is told, and taken up again', async () => {
+    const { page, context, close } = await openStudio(browser)
+    await ask('hang', { on: true, step: 5 })
+    const card = await makePicture(page, 'through a tunnel', { steps: 20 })
+    await card.getByText('Drawing, ').waitFor()
+    await context.setOffline(true)
+    await page.route(`${API_URL}/**`, (route) => route.abort())
+    // What is open stays open to Chromium: the tunnel ends it, too.
+    await ask('kill', { mark: 'index.js' })
+    await page.getByText('The connection is lost').waitFor()
+    await assertAccessible(page, 'the studio without a connection')
+    await page.getByLabel('In your own words').fill('sent in the tunnel')
+    await page.getByRole('button', { name: /^Make/ }).click()
+    await page.getByText('The service cannot be reached').waitFor()
+    await page.unroute(`${API_URL}/**`)
+    await context.setOffline(false)
+    await ask('hang', { on: false })
+    await page.getByText('The connection is lost').waitFor({ state: 'hidden', timeout: 30_000 })
+    await waitForState(card, 'succeeded', 60_000)
+    await page.getByRole('button', { name: /^Make/ }).click()
+    await waitForState(cardOf(page, 'sent in the tunnel'), 'succeeded', 60_000)
+    assert.equal(await page.locator('article').count(), 2, 'each wish once')
+    await close()
+  })
+
+  it('what the service offers is asked for again when it could not be had', async () => {
+    const { page, close } = await openStudio(browser)
+    await page.route(`${API_URL}/api/styles`, (route) => route.abort())
+    await page.reload()
+    await page.getByText('What the service offers could not be loaded.').waitFor()
+    await assertAccessible(page, 'the studio without what it needs')
+    await page.unroute(`${API_URL}/api/styles`)
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.getByText('Indochine').waitFor()
+    await page.getByText('What the service offers could not be loaded.').waitFor({ state: 'hidden' })
+    await close()
+  })
+
+  it('a GPU that sleeps is woken by a wish, and the page tells so', { timeout: 180_000 }, async () => {
+    const { page, designer, close } = await openStudio(browser)
+    await ask('put_to_sleep', designer)
+    const card = await makePicture(page, 'wake up', { steps: 4 })
+    await card.getByText(/The GPU (sleeps and is being woken|is waking), about/).waitFor({ timeout: 60_000 })
+    await assertAccessible(page, 'the studio with a sleeping GPU')
+    await waitForState(card, 'succeeded', 150_000)
+    await close()
+  })
+})
