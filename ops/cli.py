@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import cli_jobs, cli_users, deploy, machines, models, status, wait
+from ops import cli_jobs, cli_users, deploy, images, machines, models, status, wait
 from ops.errors import NO_ANSWER, AwsError, OpsError, explain
 from ops.model_files import FOLDERS, FORMATS
 from ops.stack import LOCAL, Stack, connect, unreachable
@@ -29,6 +29,7 @@ examples:
   python -m ops --stack dev users add ann@example.com
   python -m ops jobs list
   python -m ops --stack dev deploy backend v1.4.0
+  python -m ops --stack prod bake ml-server
 
 exit status: 0 all is well; 1 something is broken, refused or failed; 2 wrong usage, or
 the stack could not be asked; 130 after Ctrl-C.
@@ -44,6 +45,12 @@ examples:
   python -m ops models push interiordesignsuperm_v2.safetensors
   python -m ops models push control_v11p_sd15_scribble_fp16.safetensors --folder controlnet
   python -m ops models push Indochine.safetensors --to loras
+"""
+BAKE_EXAMPLES = """\
+examples:
+  python -m ops --stack prod bake ml-server
+  python -m ops --stack prod images list
+  python -m ops --stack prod images delete ami-0123456789abcdef0
 """
 DEPLOY_EXAMPLES = """\
 examples:
@@ -106,6 +113,12 @@ def _dispatch(args: argparse.Namespace, stack: Stack, json: bool) -> int:
             return cli_users.run(args, stack, json)
         case "deploy", _:
             return deploy.run(stack, deploy.DeployArgs(ref=args.ref, rollback=args.rollback), json=json)
+        case "bake", _:
+            return images.bake(stack, images.BakeArgs(role=args.role), json=json)
+        case "images", "list":
+            return images.show(stack, json=json)
+        case "images", _:
+            return images.delete(stack, args.image, json=json)
         case "wait", _:
             waited = wait.WaitArgs(role=args.role, instance_id=args.instance, minutes=args.minutes)
             return wait.run(stack, waited, json=json)
@@ -139,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_jobs.add_parser(commands, common)
     _add_machines(commands, common)
     _add_deploy(commands, common)
+    _add_images(commands, common)
     return parser
 
 
@@ -194,6 +208,23 @@ def _add_deploy(commands: Any, common: argparse.ArgumentParser) -> None:
     deploying.add_argument("role", choices=["backend"])
     deploying.add_argument("ref", nargs="?", metavar="REF", help="tag, branch or commit of the repository")
     deploying.add_argument("--rollback", action="store_true", help="the release before the present one")
+
+
+def _add_images(commands: Any, common: argparse.ArgumentParser) -> None:
+    baking = commands.add_parser(
+        "bake",
+        parents=[common],
+        help="make a machine image of a machine that is ready; it reboots",
+        description=images.__doc__,
+        epilog=BAKE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    baking.add_argument("role", choices=sorted(images.SETTINGS))
+    group = commands.add_parser("images", parents=[common], help="list and delete baked machine images")
+    actions = group.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", parents=[common], help="image, role, state, age, disk, whether it is used")
+    gone = actions.add_parser("delete", parents=[common], help="remove an image and its snapshots")
+    gone.add_argument("image", metavar="AMI")
 
 
 def _minutes(text: str) -> float:
