@@ -20,9 +20,18 @@ def answer(request: Request) -> str:
 
 
 def keys() -> tuple[str, str, str]:
-    """Id, secret and session token: the environment's, else those of the machine's role."""
-    if "AWS_ACCESS_KEY_ID" in os.environ:
+    """Id, secret and session token, looked for as boto3 does: the environment's, else those of the machine's role."""
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
         return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], ""
+    if os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
+        sys.exit("Unable to locate credentials")
+    try:
+        return role_keys()
+    except OSError as error:
+        sys.exit(f"Unable to locate credentials: has the machine a role? {error}")
+
+
+def role_keys() -> tuple[str, str, str]:
     seconds = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     session = {
         "X-aws-ec2-metadata-token": answer(Request(METADATA + "api/token", headers=seconds, method="PUT"))  # noqa: S310

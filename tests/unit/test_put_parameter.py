@@ -81,3 +81,20 @@ def test_the_role_s_keys_come_from_the_metadata_service_and_the_signature_is_the
     text = sdk.string_to_sign(request, sdk.canonical_request(request))
     assert headers["authorization"].endswith(f"Signature={sdk.signature(text, request)}")
     assert sdk.scope(request) in headers["authorization"]
+
+
+def test_no_keys_is_told_as_that(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty key is none, as for boto3; a machine without a role gets 404 from the metadata service."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
+    monkeypatch.setattr("sys.argv", ["put_parameter.py", NAME, "x"])
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(SystemExit, match="Unable to locate credentials"):
+        put_parameter.main()
+
+    def no_role(_request: Request) -> str:
+        raise OSError("HTTP Error 404: Not Found")
+
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setattr(put_parameter, "answer", no_role)
+    with pytest.raises(SystemExit, match=r"has the machine a role\? .*404"):
+        put_parameter.main()
