@@ -193,7 +193,7 @@ stage_server() {
       starts=$(systemctl show --property=NRestarts --value "comfyui@$port.service")
       if [ "$starts" -ge 3 ] || [ "$SECONDS" -ge 240 ]; then
         # Its own words, not systemd's on it.
-        journalctl "_SYSTEMD_UNIT=comfyui@$port.service" --boot --lines 20 --no-pager --output cat
+        journalctl "_SYSTEMD_UNIT=comfyui@$port.service" _TRANSPORT=stdout --boot --lines 20 --no-pager --output cat
         die "ComfyUI on port $port does not answer after $SECONDS seconds, it was started again $starts times"
       fi
       sleep 0.5
@@ -204,13 +204,14 @@ stage_server() {
 # Joins the sync that began with the boot, then does another, which sees whether the servers offer what came.
 stage_models() {
   local told=/run/sd-app/models.txt
-  if [ "$(systemctl is-active sd-app-models.service)" = activating ]; then systemctl start sd-app-models.service || true; fi
-  systemctl start sd-app-models.service || true
+  if [ "$(systemctl is-active sd-app-models.service)" = activating ]; then systemctl start sd-app-models.service 2>/dev/null || true; fi
+  systemctl start sd-app-models.service 2>/dev/null || true
   [ -f $told ] || {
     journalctl _SYSTEMD_UNIT=sd-app-models.service --boot --lines 20 --no-pager --output cat
     die "the models could not be fetched from s3://$BUCKET_NAME"
   }
-  if [ ! -f "$HOME_FOLDER/models/checkpoints/$COMFYUI_CHECKPOINT" ] && grep "/$COMFYUI_CHECKPOINT left out" $told; then
+  if [ ! -f "$HOME_FOLDER/models/checkpoints/$COMFYUI_CHECKPOINT" ] &&
+    sed 's/; /\n/g' $told | grep "/$COMFYUI_CHECKPOINT left out"; then
     die "no picture can be made without $COMFYUI_CHECKPOINT"
   fi
   note "$(cat /run/sd-app/arrived.txt $told 2>/dev/null)"
