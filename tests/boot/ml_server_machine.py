@@ -117,6 +117,15 @@ class MlServerMachine(BootedMachine):
         self.s3().put_object(Bucket=self.bucket(), Key=key, Body=body, Metadata={"sha256": sha256 or right})
         return right
 
+    def restore_bucket(self) -> None:
+        """Take all styles out of it but those that were pushed."""
+        pushed = {contract.LORAS_PREFIX + Path(place).name for place in self.models_pushed()}
+        for entry in self.s3().list_objects_v2(Bucket=self.bucket(), Prefix=contract.LORAS_PREFIX)[
+            "Contents"
+        ]:
+            if entry["Key"] not in pushed:
+                self.s3().delete_object(Bucket=self.bucket(), Key=entry["Key"])
+
     def delete_lora(self, name: str) -> None:
         self.s3().delete_object(Bucket=self.bucket(), Key=f"{contract.LORAS_PREFIX}{name}")
 
@@ -153,8 +162,25 @@ def empty_bucket(account: Account) -> None:
             s3.delete_object(Bucket=bucket, Key=entry["Key"])
 
 
+def make_ready(machine: MlServerMachine) -> None:
+    """Let it be on and ready, with the models that were pushed at first and the environment it began with."""
+    machine.restore_bucket()
+    if machine.container.is_on and machine.record()["state"] == "ready":
+        return
+    switch_off(machine)
+    machine.boot()
+    machine.wait("ready", READY_LIMIT_S)
+
+
+def switch_off(machine: MlServerMachine) -> None:
+    """Let it be off, with the models that were pushed at first and the environment it began with."""
+    machine.restore_bucket()
+    machine.container.cut_power()
+    machine.stand_in({**machine.account.stand_ins(), **machine.stand_ins, "RETRY_SECONDS": ""})
+
+
 @contextmanager
-def ml_server(account: Account, folder: Path, **stand_ins: str) -> Generator[MlServerMachine]:
+def ml_server(account: Account, folder: Path) -> Generator[MlServerMachine]:
     """An ML server that is off, never booted, with models in the bucket and git hosts of its own; gone at the end."""
     hosts = ComfyuiHosts(folder / "git-hosts")
     empty_bucket(account)
@@ -164,7 +190,7 @@ def ml_server(account: Account, folder: Path, **stand_ins: str) -> Generator[MlS
         role=contract.ML_SERVER,
         account=account,
         folder=folder / "machine",
-        stand_ins={**environment(hosts, ports), **stand_ins},
+        stand_ins=environment(hosts, ports),
         shown={GIT_HOSTS: hosts.folder},
         git=hosts.git(),
         ports=ports,
