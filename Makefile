@@ -51,6 +51,9 @@ format: $(READY) ## Format the code
 page: $(VITE) ## Build the designer's page, when its sources have changed
 	@tools/page.sh
 
+screenshots: $(VITE) $(NODE) ## Take pictures of every view of the page into .cache/screenshots
+	@$(PY) -m tests.e2e.screenshots
+
 frontend-config: $(READY) ## Write the page's config from the stack's outputs
 	@$(PY) -m tools.frontend_config --stack $(STACK)
 
@@ -75,4 +78,4 @@ $(NODE): app/backend/package-lock.json $(READY)
 $(VITE): app/frontend/package-lock.json $(READY)
 	@tools/node.sh frontend
 
-.PHONY: help up preview outputs refresh down test lint format page frontend-config settings-docs lock bench bench-pictures
+.PHONY: help up preview outputs refresh down test lint format page screenshots frontend-config settings-docs lock bench bench-pictures

@@ -22,6 +22,7 @@ from ops import machines
 from tests.stack.studio import PASSWORD, ROOT, Studio, call, studio, until
 from tools import local_page
 from tools.api_client import Api
+from tools.first_pictures import draw_room
 
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -61,6 +62,12 @@ class Door:
         for one in ids:
             assert api.follow(one, lambda name, data: None, 120)["state"] == "succeeded"
         return ids
+
+    def drawn_picture(self, said: dict[str, Any]) -> list[str]:
+        """Make a picture that follows a drawing of a room."""
+        sketch = self._api(str(said["email"])).upload(draw_room())
+        wish = {"prompt": said["prompt"], "sketchId": sketch, "width": 512, "height": 512, "steps": 12}
+        return self.pictures({"email": said["email"], "wishes": [wish]})
 
     def share(self, said: dict[str, Any]) -> str:
         """Token of a link to a picture for so many seconds."""

@@ -32,10 +32,17 @@ function shown(value: string | number | undefined, locale: string): string | und
 export const currentLanguage = (): Language => language
 
 export async function setLanguage(wanted: Language): Promise<void> {
-  messages = wanted === 'vi' ? (await import('../messages/vi.json')).default : en
+  messages = wanted === 'vi' ? await vietnamese() : en
   language = wanted
   document.documentElement.lang = wanted
   localStorage.setItem(KEPT, wanted)
+}
+
+/** With the fonts that have its letters: else some of a word's letters would look unlike the others. */
+async function vietnamese(): Promise<Record<string, string>> {
+  const fonts = ['Manrope', 'Fraunces'].map((name) => document.fonts.load(`1em ${name}`, 'ạ'))
+  const [{ default: found }] = await Promise.all([import('../messages/vi.json'), ...fonts.map((one) => one.catch(() => {}))])
+  return found
 }
 
 /** The language chosen before, else the browser's, else English. */

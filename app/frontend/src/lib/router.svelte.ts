@@ -2,7 +2,7 @@
 import { tick } from 'svelte'
 
 export type Route =
-  | { view: 'studio' }
+  | { view: 'studio'; drawing: boolean }
   | { view: 'pictures' }
   | { view: 'picture'; id: string }
   | { view: 'shared'; token: string }
@@ -13,7 +13,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 export function readRoute(path: string): Route {
   const [first, second, ...rest] = path.split('/').filter(Boolean)
   if (rest.length > 0) return { view: 'nowhere' }
-  if (!first) return { view: 'studio' }
+  if (!first) return { view: 'studio', drawing: false }
+  if (first === 'drawing' && !second) return { view: 'studio', drawing: true }
   if (first === 'pictures' && !second) return { view: 'pictures' }
   if (first === 'pictures' && second && UUID.test(second)) return { view: 'picture', id: second }
   if (first === 'shared' && second) return { view: 'shared', token: decodeURIComponent(second) }

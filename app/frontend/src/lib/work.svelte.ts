@@ -162,7 +162,8 @@ class Stream {
   private source: EventSource | undefined
   private last: string | undefined
   private failures = 0
-  private timers = new Set<ReturnType<typeof setTimeout>>()
+  private reopening: ReturnType<typeof setTimeout> | undefined
+  private losing: ReturnType<typeof setTimeout> | undefined
 
   constructor(
     private readonly api: Api,
@@ -174,8 +175,8 @@ class Stream {
 
   close(): void {
     this.source?.close()
-    for (const timer of this.timers) clearTimeout(timer)
-    this.timers.clear()
+    clearTimeout(this.reopening)
+    clearTimeout(this.losing)
   }
 
   /** Now, if it is lost: there is a network again, or somebody looks again. */
@@ -184,7 +185,8 @@ class Stream {
   }
 
   private open(): void {
-    this.close()
+    this.source?.close()
+    clearTimeout(this.reopening)
     const source = new EventSource(this.api.address(`/api/generations/${this.id}/events`), {
       fetch: (url, init) => {
         const headers = new Headers(init.headers as HeadersInit)
@@ -205,6 +207,8 @@ class Stream {
     on('preview', ({ image }: { image: string }) => this.listener.preview(image))
     source.addEventListener('open', () => {
       this.failures = 0
+      clearTimeout(this.losing)
+      this.losing = undefined
       this.tell(false)
     })
     source.addEventListener('error', (event) => this.broken(source, event))
@@ -213,18 +217,10 @@ class Stream {
   private broken(source: EventSource, { code }: ErrorEvent): void {
     if (source !== this.source) return
     if (code === 404) return this.listener.gone()
-    this.later(LOST_MS, () => source.readyState !== EventSource.OPEN && this.tell(true))
+    this.losing ??= setTimeout(() => this.tell(true), LOST_MS)
     // The library tries again by itself unless the answer was an error.
     if (source.readyState !== EventSource.CLOSED) return
-    this.later(AGAIN_MS[Math.min(this.failures++, AGAIN_MS.length - 1)]!, () => this.open())
-  }
-
-  private later(ms: number, what: () => void): void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer)
-      what()
-    }, ms)
-    this.timers.add(timer)
+    this.reopening = setTimeout(() => this.open(), AGAIN_MS[Math.min(this.failures++, AGAIN_MS.length - 1)]!)
   }
 
   private tell(isLost: boolean): void {

@@ -1,0 +1,115 @@
+/** Takes pictures of every view into $TARGET: NAME-light.png, NAME-dark.png, NAME-phone.png. */
+import { join } from 'node:path'
+import { ask, launch, makePicture, newDesigner, open, PAGE_URL, signIn, waitForState } from './browser.js'
+
+const LOOKS = {
+  light: {},
+  dark: { colorScheme: 'dark' },
+  phone: { phone: true, deviceScaleFactor: 2 },
+  vietnamese: { locale: 'vi-VN' },
+}
+const WISHES = [
+  { prompt: 'living room, a low green sofa before an arched window, soft morning light', style: 'Indochine', seed: 7 },
+  { prompt: 'dining room, a long oak table, linen curtains', seed: 12, width: 768, height: 512 },
+  { prompt: 'bedroom, calm, uncluttered, generous empty space', style: 'Minimalist', seed: 31 },
+  { prompt: 'home office, walnut desk, shelves to the ceiling', seed: 45, width: 512, height: 680 },
+  { prompt: 'kitchen, terrazzo floor, lush indoor plants', style: 'Indochine', seed: 3 },
+  { prompt: 'café interior, rattan chairs, evening, warm lamp light', seed: 21, width: 768, height: 512 },
+  { prompt: 'hotel lobby, lime plaster walls', style: 'Minimalist', seed: 64 },
+]
+const FULL = { width: 512, height: 512, steps: 12 }
+
+const browser = await launch()
+const designer = await newDesigner()
+const ids = await ask('pictures', { email: designer.email, wishes: WISHES.map((wish) => ({ ...FULL, ...wish })) })
+const [drawn] = await ask('drawn_picture', { email: designer.email, prompt: 'living room, as it was drawn, golden hour sunlight' })
+const [four] = await ask('pictures', { email: designer.email, wishes: [{ ...FULL, prompt: 'living room, four ways to furnish it', count: 4, seed: 90 }] })
+const token = await ask('share', { email: designer.email, id: drawn, seconds: 7 * 86_400 })
+
+for (const [look, options] of Object.entries(LOOKS)) {
+  const { page, context } = await open(browser, { ...options, reducedMotion: 'reduce' })
+  const take = async (name, { full = false } = {}) => {
+    await page.evaluate(() => Promise.all([...document.images].filter((one) => one.loading !== 'lazy').map((one) => one.decode().catch(() => {}))))
+    await page.waitForTimeout(250)
+    await page.screenshot({ path: join(process.env.TARGET, `${name}-${look}.png`), fullPage: full })
+  }
+  await page.goto(PAGE_URL)
+  await page.locator('#email').waitFor()
+  await take('sign-in')
+  await page.locator('#email').fill(designer.email)
+  await page.locator('#password').fill(designer.password)
+  await page.keyboard.press('Enter')
+  await page.locator('article img').first().waitFor()
+  await take('studio')
+  await page.locator('summary').click()
+  await take('studio-whole', { full: true })
+  await page.locator('header button').click()
+  await page.getByRole('menu').waitFor()
+  await take('menu')
+  await page.keyboard.press('Escape')
+  await page.goto(`${PAGE_URL}/pictures`)
+  await page.locator('li img').first().waitFor()
+  await take('gallery')
+  await page.goto(`${PAGE_URL}/pictures/${ids[0]}`)
+  await page.locator('#recipe').waitFor()
+  await take('picture')
+  await page.goto(`${PAGE_URL}/pictures/${four}?n=2`)
+  await page.locator('.strip').waitFor()
+  await take('variations')
+  await page.goto(`${PAGE_URL}/pictures/${drawn}`)
+  await page.locator('#against').selectOption('drawing')
+  await page.locator('.compare').waitFor()
+  await take('compare')
+  await page.locator('.actions .button').nth(4).click()
+  await page.getByRole('dialog').waitFor()
+  await take('share')
+  await page.goto(`${PAGE_URL}/shared/${token}`)
+  await page.locator('figure').first().waitFor()
+  await take('shared')
+  await page.goto(`${PAGE_URL}/shared/nothing`)
+  await page.getByRole('alert').waitFor()
+  await take('shared-ended')
+  await page.route('**/config.json', (route) => route.fulfill({ json: { stack: 'local', region: 'nowhere' } }))
+  await page.goto(PAGE_URL)
+  await page.locator('code').first().waitFor()
+  await take('wrong-config')
+  await context.close()
+}
+
+// What passes: an empty studio, a picture half-way, a refusal, a sleeping GPU, a lost connection.
+for (const look of ['light', 'dark', 'phone']) {
+  const fresh = await newDesigner()
+  const { page, context } = await open(browser, { ...LOOKS[look], reducedMotion: 'reduce' })
+  const take = (name) => page.screenshot({ path: join(process.env.TARGET, `${name}-${look}.png`) })
+  await signIn(page, fresh)
+  await page.locator('.empty').waitFor()
+  await take('empty')
+  await page.goto(`${PAGE_URL}/pictures`)
+  await page.getByText('No pictures yet').waitFor()
+  await take('gallery-empty')
+  await page.goto(PAGE_URL)
+  await page.locator('button.primary').click()
+  await page.locator('[aria-invalid]').waitFor()
+  await take('refusal')
+  await page.getByText('From a drawing').click()
+  await page.locator('.drop').waitFor()
+  await take('drawing-empty')
+  await page.getByText('From words').click()
+  await ask('hang', { on: true, step: 14 })
+  const card = await makePicture(page, 'a library with a ladder, walnut shelves', { steps: 20 })
+  await card.locator('.preview').waitFor()
+  await page.waitForTimeout(1500)
+  await take('working')
+  await ask('hang', { on: false })
+  await waitForState(card, 'succeeded')
+  await context.close()
+}
+const { page, context } = await open(browser, { reducedMotion: 'reduce' })
+await signIn(page, designer)
+await ask('put_to_sleep', designer)
+const card = await makePicture(page, 'a sunroom, wicker chairs')
+await card.getByText(/The GPU/).waitFor({ timeout: 60_000 })
+await page.screenshot({ path: join(process.env.TARGET, 'gpu-asleep-light.png') })
+await context.close()
+await browser.close()
+console.log(`pictures of the page: ${process.env.TARGET}`)
