@@ -124,22 +124,38 @@ retry() {
   done
 }
 
-# Any answer of AWS will do; the NAT instance may still be booting. The stage's limit ends it.
+# Any answer of AWS will do; the NAT instance may still be booting, and the clock be off: AWS refuses what was signed more
+# than five minutes away from its own. The stage's limit ends it.
 stage_network() {
-  local endpoint=${AWS_ENDPOINT_URL:-https://ssm.$AWS_REGION.amazonaws.com}
-  until curl --silent --output /dev/null --max-time 5 "$endpoint"; do
-    echo "no answer from $endpoint: has the subnet a way out?"
+  local endpoint=${AWS_ENDPOINT_URL:-https://ssm.$AWS_REGION.amazonaws.com} told off
+  while true; do
+    if ! told=$(curl --silent --output /dev/null --dump-header - --max-time 5 "$endpoint"); then
+      echo "no answer from $endpoint: has the subnet a way out?"
+    else
+      off=$(clock_off <<<"$told")
+      if [ "${off#-}" -lt 240 ]; then return; fi
+      echo "this machine's clock is $off s off AWS's, which refuses it until chrony has set it"
+    fi
     sleep 5
   done
 }
 
+# Seconds that this clock is ahead of the Date among an answer's headers.
+clock_off() {
+  local date
+  date=$(sed -n 's/^date: *\([^\r]*\).*/\1/Ip')
+  echo $(($(date +%s) - $(date +%s --date="${date:-now}")))
+}
+
 # install_tools PACKAGE…: Debian packages, and the aws CLI and boto3 in an environment of their own.
 install_tools() {
-  local apt=(apt-get --quiet --yes -o DPkg::Lock::Timeout=300)
+  local apt=(apt-get --quiet --yes -o DPkg::Lock::Timeout=300) packages=("boto3==$BOTO3_VERSION")
   export DEBIAN_FRONTEND=noninteractive
   retry 6 install_packages ca-certificates curl git python3-venv "$@"
   python3 -m venv --clear "$SD_APP_TOOLS"
-  retry 6 "$SD_APP_TOOLS/bin/pip" install --quiet "awscli==$AWSCLI_VERSION" "boto3==$BOTO3_VERSION"
+  # The Deep Learning AMI brings an aws command.
+  command -v aws >/dev/null || packages+=("awscli==$AWSCLI_VERSION")
+  retry 6 "$SD_APP_TOOLS/bin/pip" install --quiet "${packages[@]}"
   systemctl enable --now sd-app-logs.service sd-app-metrics.timer
 }
 

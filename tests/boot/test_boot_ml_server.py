@@ -192,6 +192,20 @@ def test_a_machine_with_somebody_in_a_session_does_not_stop(idle: MlServerMachin
     assert stops(idle)
 
 
+def test_a_machine_with_somebody_logged_in_does_not_stop(idle: MlServerMachine) -> None:
+    # Ubuntu's image has it: logins are known to systemd by it.
+    idle.container.shell("apt-get install --quiet --yes --no-install-recommends libpam-systemd", limit_s=120)
+    login = ("--property=PAMName=login", "--property=User=root")
+    idle.container.tell("systemd-run", "--quiet", "--unit=somebody", *login, "sleep", "300")
+    until("the login is known", lambda: idle.container.tell("loginctl", "list-sessions", "--no-legend"), 15)
+    assert not stops(idle)
+    idle.container.tell("systemctl", "stop", "somebody")
+    until(
+        "it is over", lambda: not idle.container.tell("loginctl", "list-sessions", "--no-legend").strip(), 15
+    )
+    assert stops(idle)
+
+
 def test_a_machine_to_which_models_come_does_not_stop(idle: MlServerMachine) -> None:
     with idle.aws_fault(service="s3", kind="slow", action="GetObject"):
         idle.put_lora("Slow.safetensors", bytes(40_000_000))

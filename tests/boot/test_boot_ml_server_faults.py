@@ -4,6 +4,7 @@ next boot goes on from there."""
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -14,6 +15,7 @@ from ml_server_machine import COMFYUI, HOME, READY_LIMIT_S, MlServerMachine, ml_
 from tests.boot.account import Account
 from tests.boot.comfyui_hosts import FIXTURE
 from tests.boot.container import until
+from tests.boot.stand_ins import aws_with_another_clock
 
 AGAIN_AT_ONCE = "0.2"
 """For RETRY_SECONDS: attempts take a minute otherwise."""
@@ -156,6 +158,20 @@ def test_without_the_role_s_keys_it_fails_at_models_and_the_console_says_why(
     console = machine.container.console.read_text(errors="replace")[shown:]
     assert "the readiness record could not be sent" in console
     assert "Unable to locate credentials" in console
+
+
+def test_a_clock_that_is_off_is_told_and_waited_for(machine: MlServerMachine) -> None:
+    """AWS's is shifted here: the machine's own is this computer's, which a test leaves alone."""
+    with aws_with_another_clock(machine.account.platform.sandbox.endpoint) as (endpoint, clock):
+        clock.ahead_s = 3600
+        machine.stand_in({"AWS_ENDPOINT_URL": endpoint})
+        machine.boot()
+        told = ("journalctl", "--unit=sd-app-prepare", "--boot", "--output=cat", "--no-pager")
+        words = re.compile(r"this machine's clock is -36\d\d s off AWS's")
+        until("the clock is told", lambda: words.search(machine.container.run(*told).stdout), AGAIN_LIMIT_S)
+        assert machine.own_record()["stage"] == "network"
+        clock.ahead_s = 0
+        machine.wait("ready", AGAIN_LIMIT_S)
 
 
 def test_the_power_is_cut_in_every_stage_and_the_registry_is_down_and_each_boot_goes_on(
