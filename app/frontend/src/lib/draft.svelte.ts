@@ -38,7 +38,7 @@ export type Values = typeof EMPTY
 export class Draft {
   values = $state<Values>({ ...EMPTY })
 
-  constructor(private readonly key: string) {
+  constructor(readonly key: string) {
     try {
       Object.assign(this.values, JSON.parse(localStorage.getItem(key) ?? '{}'))
     } catch {
