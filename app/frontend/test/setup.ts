@@ -4,5 +4,5 @@ import { afterEach } from 'vitest'
 
 afterEach(() => {
   cleanup()
-  localStorage.clear()
+  globalThis.localStorage?.clear() // not there in tests without a browser
 })

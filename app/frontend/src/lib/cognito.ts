@@ -9,9 +9,12 @@ import {
   RespondToAuthChallengeCommand,
   VerifySoftwareTokenCommand,
   type AuthenticationResultType,
+  type AuthFlowType,
   type ChallengeNameType,
+  type InitiateAuthCommandOutput,
 } from '@aws-sdk/client-cognito-identity-provider'
 import type { Config } from './config'
+import { newSecret, signature, timestampOf, type Challenge } from './srp'
 
 export interface Tokens {
   accessToken: string
@@ -20,11 +23,13 @@ export interface Tokens {
   expires: number
 }
 
-/** What the pool wants next: tokens are there, or it asks for something more. */
+/** What the pool wants next: tokens are there, or it asks for something more. username: as the pool calls the user. */
 export type Step =
   | { next: 'done'; tokens: Tokens }
-  | { next: 'new-password' | 'code'; session: string; email: string }
-  | { next: 'set-up-code'; session: string; email: string; secret: string }
+  | { next: 'new-password' | 'code'; session: string; username: string }
+  | { next: 'set-up-code'; session: string; username: string; secret: string }
+
+type Answer = Pick<InitiateAuthCommandOutput, 'ChallengeName' | 'ChallengeParameters' | 'Session' | 'AuthenticationResult'>
 
 export class Cognito {
   private readonly client: CognitoIdentityProviderClient
@@ -38,29 +43,25 @@ export class Cognito {
     })
   }
 
+  /** By a proof that one knows the password, which stays here. The emulator checks no proof: it is sent the password. */
   async signIn(email: string, password: string): Promise<Step> {
-    const answer = await this.client.send(
-      new InitiateAuthCommand({
-        AuthFlow: 'USER_PASSWORD_AUTH',
-        ClientId: this.config.userPoolClientId,
-        AuthParameters: { USERNAME: email, PASSWORD: password },
-      }),
-    )
+    if (!this.config.cognitoEndpoint) return this.prove(email, password)
+    const answer = await this.begin('USER_PASSWORD_AUTH', { USERNAME: email, PASSWORD: password })
     return this.step(answer, email)
   }
 
-  async newPassword(email: string, session: string, password: string): Promise<Step> {
-    return this.respond('NEW_PASSWORD_REQUIRED', email, session, { NEW_PASSWORD: password })
+  async newPassword(username: string, session: string, password: string): Promise<Step> {
+    return this.respond('NEW_PASSWORD_REQUIRED', username, session, { NEW_PASSWORD: password })
   }
 
-  async code(email: string, session: string, code: string): Promise<Step> {
-    return this.respond('SOFTWARE_TOKEN_MFA', email, session, { SOFTWARE_TOKEN_MFA_CODE: code })
+  async code(username: string, session: string, code: string): Promise<Step> {
+    return this.respond('SOFTWARE_TOKEN_MFA', username, session, { SOFTWARE_TOKEN_MFA_CODE: code })
   }
 
   /** The first code of an authenticator app that was just set up. */
-  async firstCode(email: string, session: string, code: string): Promise<Step> {
+  async firstCode(username: string, session: string, code: string): Promise<Step> {
     const answer = await this.client.send(new VerifySoftwareTokenCommand({ Session: session, UserCode: code }))
-    return this.respond('MFA_SETUP', email, answer.Session ?? session, {})
+    return this.respond('MFA_SETUP', username, answer.Session ?? session, {})
   }
 
   async forgot(email: string): Promise<void> {
@@ -79,13 +80,7 @@ export class Cognito {
   }
 
   async renew(refreshToken: string): Promise<Tokens> {
-    const { AuthenticationResult } = await this.client.send(
-      new InitiateAuthCommand({
-        AuthFlow: 'REFRESH_TOKEN_AUTH',
-        ClientId: this.config.userPoolClientId,
-        AuthParameters: { REFRESH_TOKEN: refreshToken },
-      }),
-    )
+    const { AuthenticationResult } = await this.begin('REFRESH_TOKEN_AUTH', { REFRESH_TOKEN: refreshToken })
     return tokensOf(AuthenticationResult, refreshToken)
   }
 
@@ -94,33 +89,47 @@ export class Cognito {
     await this.client.send(new GlobalSignOutCommand({ AccessToken: accessToken }))
   }
 
-  private async respond(name: ChallengeNameType, email: string, session: string, more: Record<string, string>): Promise<Step> {
+  private async prove(email: string, password: string): Promise<Step> {
+    const secret = newSecret()
+    const answer = await this.begin('USER_SRP_AUTH', { USERNAME: email, SRP_A: secret.A.toString(16) })
+    const challenge = answer.ChallengeParameters as unknown as Challenge
+    const timestamp = timestampOf(new Date())
+    const pool = this.config.userPoolId.split('_')[1] ?? ''
+    return this.respond('PASSWORD_VERIFIER', challenge.USER_ID_FOR_SRP, answer.Session, {
+      PASSWORD_CLAIM_SECRET_BLOCK: challenge.SECRET_BLOCK,
+      PASSWORD_CLAIM_SIGNATURE: await signature(secret, pool, password, challenge, timestamp),
+      TIMESTAMP: timestamp,
+    })
+  }
+
+  private begin(flow: AuthFlowType, parameters: Record<string, string>): Promise<InitiateAuthCommandOutput> {
+    return this.client.send(new InitiateAuthCommand({ AuthFlow: flow, ClientId: this.config.userPoolClientId, AuthParameters: parameters }))
+  }
+
+  private async respond(name: ChallengeNameType, username: string, session: string | undefined, more: Record<string, string>): Promise<Step> {
     const answer = await this.client.send(
       new RespondToAuthChallengeCommand({
         ChallengeName: name,
         ClientId: this.config.userPoolClientId,
         Session: session,
-        ChallengeResponses: { USERNAME: email, ...more },
+        ChallengeResponses: { USERNAME: username, ...more },
       }),
     )
-    return this.step(answer, email)
+    return this.step(answer, username)
   }
 
-  private async step(
-    answer: { ChallengeName?: ChallengeNameType; Session?: string; AuthenticationResult?: AuthenticationResultType },
-    email: string,
-  ): Promise<Step> {
+  private async step(answer: Answer, username: string): Promise<Step> {
     const session = answer.Session ?? ''
     switch (answer.ChallengeName) {
       case undefined:
         return { next: 'done', tokens: tokensOf(answer.AuthenticationResult) }
       case 'NEW_PASSWORD_REQUIRED':
-        return { next: 'new-password', session, email }
+        return { next: 'new-password', session, username }
       case 'SOFTWARE_TOKEN_MFA':
-        return { next: 'code', session, email }
+        return { next: 'code', session, username }
       case 'MFA_SETUP': {
         const { SecretCode, Session } = await this.client.send(new AssociateSoftwareTokenCommand({ Session: session }))
-        return { next: 'set-up-code', session: Session ?? session, email, secret: SecretCode ?? '' }
+        return { next: 'set-up-code', session: Session ?? session, username, secret: SecretCode ?? '' }
       }
       default:
         throw new Error(`The user pool asks for ${answer.ChallengeName}, which this page doesn't know.`)
