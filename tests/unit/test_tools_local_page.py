@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import local_page
+from tools import frontend_config, local_page, stack
 
 OUTPUTS = {
     "frontendConfig": {
@@ -39,3 +39,22 @@ def test_outputs_that_the_page_cannot_use_are_told_by_key(tmp_path: Path) -> Non
     wrong = {"frontendConfig": {**OUTPUTS["frontendConfig"], "userPoolId": "none"}}
     with pytest.raises(local_page.NoPage, match=r"frontendConfig\.userPoolId"):
         local_page.publish(tmp_path, "local", ENDPOINT, wrong)
+
+
+def test_the_page_as_one_works_on_it_has_the_same_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "ROOT", tmp_path)
+    assert frontend_config.config_of("local") is None, "nothing is up"
+    folder = tmp_path / ".sandbox"
+    folder.mkdir()
+    (folder / "addresses.json").write_text(json.dumps({"local/edge": 1111, "local/page": 2222}))
+    local_page.publish(folder, "local", ENDPOINT, OUTPUTS)
+    assert frontend_config.config_of("local")["cognitoEndpoint"] == ENDPOINT
+
+
+def test_a_stack_on_aws_has_what_its_outputs_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = {"dev": OUTPUTS, "prod": {}}
+    monkeypatch.setattr(stack, "outputs_of", lambda name: outputs[name])  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    assert frontend_config.config_of("dev") == OUTPUTS["frontendConfig"]
+    assert frontend_config.config_of("prod") is None
