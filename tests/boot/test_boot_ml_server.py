@@ -154,16 +154,24 @@ def idle(machine: MlServerMachine) -> Generator[MlServerMachine]:
     machine.account.stack.client("ec2").start_instances(InstanceIds=[machine.instance_id])
 
 
+def running(machine: MlServerMachine) -> set[str]:
+    """Ids of the account's machines that run."""
+    ec2 = machine.account.stack.client("ec2")
+    found = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+    return {one["InstanceId"] for group in found["Reservations"] for one in group["Instances"]}
+
+
 def stops(machine: MlServerMachine) -> bool:
     """Whether the next look of the idle stop asks EC2 to stop this very machine, after 5 minutes without work."""
+    others = running(machine) - {machine.instance_id}
     machine.container.shell(
-        "awk '{print $1 - 300}' /proc/uptime >/run/sd-app/busy-at; systemctl start sd-app-idle.service"
+        "awk '{print $1 - 300}' /proc/uptime >/run/sd-app/busy-at;"
+        # systemd refuses what is started six times in ten seconds.
+        "systemctl reset-failed sd-app-idle.service; systemctl start sd-app-idle.service"
     )
-    ec2 = machine.account.stack.client("ec2")
-    running = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
-    ids = {one["InstanceId"] for found in running["Reservations"] for one in found["Instances"]}
-    assert len(ids) >= 2 - (machine.instance_id not in ids), "it stopped another machine"
-    return machine.instance_id not in ids
+    left = running(machine)
+    assert left - {machine.instance_id} == others, "it stopped another machine"
+    return machine.instance_id not in left
 
 
 def test_an_idle_machine_looks_each_minute_and_stops_itself(idle: MlServerMachine) -> None:
