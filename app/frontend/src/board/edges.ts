@@ -20,8 +20,9 @@ export interface Ridges {
 }
 
 const SHORTEST = 9 // pixels: shorter ones are grain
+const FLATTEST = 16 // of 1020: what is less steep is the grain of the film or the paper
 const MOST_LINES = 1500
-const TOLERANCE = 0.7
+const TOLERANCE = 0.8
 const KERNEL = [0.0545, 0.2442, 0.4026, 0.2442, 0.0545]
 // Gauss with a deviation of one pixel.
 
@@ -40,7 +41,7 @@ export function ridgesOf(picture: Pixels): Ridges {
   }
   const steep = new Float32Array(grey.length)
   for (let at = width + 1; at < steep.length - width - 1; at++) {
-    if (size[at]! > 1 && isRidge(at, across, down, size, width)) steep[at] = size[at]!
+    if (size[at]! > FLATTEST && isRidge(at, across, down, size, width)) steep[at] = size[at]!
   }
   return { steep, width, height, sorted: steep.filter(Boolean).sort() }
 }
@@ -79,7 +80,17 @@ export function linesOf({ steep, width, height, sorted }: Ridges, amount: number
   const open = connected(steep, width, strong, strong * 0.4)
   const lines = followed(open, width, height).filter((line) => line.length >= SHORTEST)
   lines.sort((a, b) => b.length - a.length)
-  return lines.slice(0, MOST_LINES).map((line) => simplified(line, TOLERANCE))
+  return lines.slice(0, MOST_LINES).map((line) => simplified(evened(evened(line)), TOLERANCE))
+}
+
+/** Without the steps from pixel to pixel. Ends stay where they are; so does a corner, but for a pixel. */
+function evened(line: readonly Point[]): Point[] {
+  const reach = 2
+  return line.map((_, n) => {
+    const near = Math.min(reach, n, line.length - 1 - n)
+    const part = line.slice(n - near, n + near + 1)
+    return { x: part.reduce((sum, { x }) => sum + x, 0) / part.length, y: part.reduce((sum, { y }) => sum + y, 0) / part.length }
+  })
 }
 
 const around = (width: number): number[] => [1, -1, width, -width, width + 1, width - 1, 1 - width, -width - 1]

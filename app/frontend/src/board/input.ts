@@ -32,6 +32,8 @@ export function listen(stage: HTMLElement, board: Board): () => void {
   function down(event: PointerEvent): void {
     event.preventDefault()
     stage.focus({ preventScroll: true })
+    // Who draws sees where; the ring is for who comes by keyboard.
+    stage.dataset.byHand = ''
     if (event.pointerType === 'touch') return touched(event)
     if (event.pointerType === 'pen') hasPen = true
     if (drawing !== undefined || panning !== undefined) return
@@ -59,7 +61,11 @@ export function listen(stage: HTMLElement, board: Board): () => void {
   }
 
   function move(event: PointerEvent): void {
-    if (event.pointerId === drawing) return board.move(dots(event), { shift: event.shiftKey })
+    if (event.pointerId === drawing) {
+      // Where it is when a second one comes.
+      if (fingers.has(event.pointerId)) fingers.set(event.pointerId, at(event))
+      return board.move(dots(event), { shift: event.shiftKey })
+    }
     if (fingers.has(event.pointerId) && (wasMoved || event.pointerId === panning)) return moveFinger(event)
     if (event.pointerType !== 'touch') board.hoverAt(board.toDot(at(event)))
   }
@@ -95,6 +101,7 @@ export function listen(stage: HTMLElement, board: Board): () => void {
     if (event.key === ' ') isSpaceDown = event.type === 'keydown' && event.target === stage
     if (isSpaceDown && event.key === ' ') event.preventDefault()
   }
+  const blur = (): void => void delete stage.dataset.byHand
   const leave = (): void => board.hoverAt(undefined)
   const never = (event: Event): void => event.preventDefault()
 
@@ -111,6 +118,7 @@ export function listen(stage: HTMLElement, board: Board): () => void {
     ['pointerleave', leave],
     ['wheel', wheel, { passive: false }],
     ['contextmenu', never],
+    ['blur', blur],
   ]
   for (const [name, on, options] of all) stage.addEventListener(name, on as EventListener, options)
   addEventListener('keydown', space)
