@@ -30,12 +30,23 @@ stage_python() {
   command -v "$KOHYA_PYTHON" >/dev/null || retry 6 dnf install --quiet --assumeyes "$KOHYA_PYTHON"
 }
 
+# The owner's: pip writes into it, and the model maker may. git asks root to say that it trusts such a folder.
 stage_code() {
+  export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$CODE
   fetch_commit "$SD_SCRIPTS_URL" "$SD_SCRIPTS_REF" "$CODE"
+  chown -R "$OWNER:" "$CODE"
 }
 
 stage_dependencies() {
-  [ -x "$ENVIRONMENT/bin/python" ] || run_as "$OWNER" "$KOHYA_PYTHON" -m venv --clear "$ENVIRONMENT"
+  local cut=$ENVIRONMENT.cut
+  # What a power cut left of an environment nobody can tell: it is made anew. One in which pip failed is as it was.
+  if [ -e "$cut" ] || [ ! -x "$ENVIRONMENT/bin/python" ]; then
+    touch "$cut"
+    run_as "$OWNER" "$KOHYA_PYTHON" -m venv --clear "$ENVIRONMENT"
+  fi
+  touch "$cut"
+  # shellcheck disable=SC2064 # the name of now is meant
+  trap "rm -f '$cut'" EXIT
   if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then
     pip_install "torch==$KOHYA_TORCH_VERSION" "torchvision==$KOHYA_TORCHVISION_VERSION" --index-url "$KOHYA_TORCH_INDEX_URL"
   fi
