@@ -75,6 +75,15 @@ describe('the gallery', () => {
     await close()
   })
 
+  it('lies under the lines of the board, to be traced', async () => {
+    const { page, close } = await opened(`/pictures/${ids[1]}`)
+    await page.getByRole('link', { name: 'Trace' }).click()
+    await page.getByRole('dialog', { name: 'Drawing board' }).waitFor()
+    await page.getByRole('slider', { name: 'How much is seen of it' }).waitFor()
+    assert.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/drawing', 'a reload does not begin anew')
+    await close()
+  })
+
   it('downloads a picture with its recipe in the file', async () => {
     const { page, close } = await opened(`/pictures/${ids[0]}`)
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()])
