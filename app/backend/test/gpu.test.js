@@ -69,6 +69,22 @@ describe('the GPU', () => {
     assert.equal(await gpu().wake(), 'asked', 'and once more when the limit has passed')
   })
 
+  it('that is stopping is waited for, and asked to start once it has stopped', async () => {
+    const states = ['stopping', 'stopping', 'stopped']
+    const ec2 = {
+      send: async (command) => {
+        if (!(command instanceof StartInstancesCommand)) {
+          return { Reservations: [{ Instances: [{ InstanceId: id, State: { Name: states.shift() } }] }] }
+        }
+        return void starts++
+      },
+    }
+    const parts = { generations: generations(), comfyUi: { text: AWAY, sketch: AWAY }, log: createLog('silent') }
+    const look = () => new Gpu({ ec2 }, { stack: 'test', limits: { wakeMinutes: 15 } }, parts).wake()
+    assert.deepEqual([await look(), await look(), starts], ['stopping', 'stopping', 0])
+    assert.deepEqual([await look(), starts], ['asked', 1])
+  })
+
   it('teaches by each start how long the next one takes', async () => {
     for (const seconds of [40, 60, 200]) {
       const began = new Date(Date.now() - seconds * 1000).toISOString()
