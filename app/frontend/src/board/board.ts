@@ -243,7 +243,7 @@ export class Board {
   }
 
   flush(): void {
-    void this.keeper.flush()
+    this.keeper.flushAtOnce()
   }
 
   private look(view: View): void {

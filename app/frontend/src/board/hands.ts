@@ -15,7 +15,9 @@ export interface Hand {
 }
 
 const FOLLOW = 0.5
-// How far each point of a smoothed stroke goes from the one before towards the hand.
+// How far each point of a smoothed stroke goes from the one before towards the hand …
+const FARTHEST = 12
+// … and how far it may stay behind, in spacings: a quick hand turns corners too.
 
 export class PenHand implements Hand {
   private readonly dots: Dot[] = []
@@ -33,9 +35,14 @@ export class PenHand implements Hand {
     for (const dot of dots) {
       this.last = dot
       const before = this.dots.at(-1)
-      const next = before && this.smooth ? { ...between(before, dot, FOLLOW), pressure: (before.pressure + dot.pressure) / 2 } : dot
+      const next = before && this.smooth ? this.follow(before, dot) : dot
       if (!before || distance(before, next) >= this.spacing) this.dots.push(next)
     }
+  }
+
+  private follow(before: Dot, dot: Dot): Dot {
+    const share = Math.max(FOLLOW, 1 - (FARTHEST * this.spacing) / distance(before, dot))
+    return { ...between(before, dot, share), pressure: (before.pressure + dot.pressure) / 2 }
   }
 
   /** Ends where the hand is: smoothing lags behind it. */

@@ -21,7 +21,7 @@ export class Keeper {
 
   async load(photoIdOf: (board: unknown) => string | undefined): Promise<Kept> {
     try {
-      const board = await get<unknown>(this.key)
+      const board = this.lastWords() ?? (await get<unknown>(this.key))
       const id = photoIdOf(board)
       const photo = id ? await get<Blob>(this.photoKey(id)) : undefined
       // Photographs that were taken away: they were kept only as long as that could be undone.
@@ -45,14 +45,28 @@ export class Keeper {
     await set(this.photoKey(id), photo).catch(this.failed)
   }
 
-  /** Now: the page may be gone in a moment. */
+  /** Now. */
   flush(): Promise<void> {
     clearTimeout(this.timer)
     const { waiting } = this
     this.waiting = undefined
-    // The write is begun at once: a page that goes away runs nothing that comes later.
-    if (waiting) this.writing = set(this.key, waiting()).catch(this.failed)
+    if (waiting) this.writing = set(this.key, waiting()).then(() => localStorage.removeItem(this.key), this.failed)
     return this.writing
+  }
+
+  /** The page goes away: IndexedDB would be cut off, local storage writes at once. The next write takes it away again. */
+  flushAtOnce(): void {
+    try {
+      if (this.waiting) localStorage.setItem(this.key, JSON.stringify(this.waiting()))
+    } catch {
+      // too much for local storage: IndexedDB may still be in time
+    }
+    void this.flush()
+  }
+
+  private lastWords(): unknown {
+    const text = localStorage.getItem(this.key)
+    return text ? JSON.parse(text) : undefined
   }
 
   private photoKey(id: string): string {

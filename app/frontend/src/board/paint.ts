@@ -49,8 +49,8 @@ export class Painter {
   }
 
   ground({ paper, photo }: Sheet, view: View, picture: ImageBitmap | undefined, opacity: number, grid: Grid): void {
+    this.clear('ground')
     this.on('ground', view, undefined, (pen) => {
-      this.clear('ground')
       pen.shadowColor = 'rgb(0 0 0 / 0.22)'
       pen.shadowBlur = 14 * this.ratio
       pen.fillStyle = '#fff'
@@ -72,8 +72,8 @@ export class Painter {
     const pen = this.pens.ink
     pen.save()
     if (part) this.clipTo(pen, view, part)
+    this.clear('ink')
     this.on('ink', view, paper, () => {
-      this.clear('ink')
       for (const stroke of strokes) if (meet(strokeBox(stroke), seen)) drawStroke(pen, stroke, INK)
     })
     pen.restore()
@@ -85,8 +85,8 @@ export class Painter {
   }
 
   hand({ paper }: Sheet, view: View, strokes: readonly Stroke[], colour = INK): void {
+    this.clear('hand')
     this.on('hand', view, paper, (pen) => {
-      this.clear('hand')
       for (const stroke of strokes) drawStroke(pen, stroke, colour)
     })
   }
@@ -114,7 +114,7 @@ export class Painter {
     pen.restore()
   }
 
-  /** Empties a layer, as far as it is clipped. */
+  /** Empties a layer, as far as it is clipped: not to the paper, which may have been elsewhere. */
   private clear(layer: Layer): void {
     const pen = this.pens[layer]
     pen.save()

@@ -31,6 +31,11 @@ describe('the pen', () => {
     expect(draw(false, shaky).dots).toEqual(shaky)
   })
 
+  it('keeps the corners that a quick hand turns, although it tells few points', () => {
+    const corner = [dotAt({ x: 0, y: 0 }), dotAt({ x: 80, y: 60 }), dotAt({ x: 160, y: 0 })]
+    expect(Math.max(...draw(true, corner).dots.map(({ y }) => y))).toBeGreaterThan(55)
+  })
+
   it('begins and ends where the hand did', () => {
     const { dots } = draw(true)
     expect(dots[0]).toEqual(curve[0])

@@ -1,0 +1,342 @@
+/** The drawing board: by mouse, by finger and by pen; kept across a reload; and a picture made from it. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, describe, it } from 'node:test'
+import { assertAccessible, assertFits, launch, makePicture, openStudio, waitForState } from './browser.js'
+
+describe('the drawing board', () => {
+  let browser
+  before(async () => (browser = await launch()))
+  after(() => browser.close())
+
+  it('makes a drawing, in the size of the picture, that a picture is made from', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page, '3:2')
+    await board.drag([-0.3, 0.2], [-0.1, -0.2], [0.2, 0.1])
+    await page.keyboard.press('r')
+    await board.drag([-0.2, -0.2], [0.2, 0.2])
+    const [saved] = await Promise.all([page.waitForEvent('download'), board.more('Save as PNG')])
+    assert.deepEqual(pngSize(readFileSync(await saved.path())), [768, 512])
+    await page.getByRole('button', { name: 'Use this drawing' }).click()
+    const drawing = page.getByRole('img', { name: 'Your drawing' })
+    await drawing.waitFor()
+    assert.deepEqual(await drawing.evaluate(async (img) => (await img.decode(), [img.naturalWidth, img.naturalHeight])), [768, 512])
+    assert.equal(await page.getByRole('application').count(), 0, 'the board is closed')
+    const card = await makePicture(page, 'drawn on the board', { steps: 6 })
+    await waitForState(card, 'succeeded')
+    await card.getByRole('link', { name: /^Picture 1/ }).click()
+    await page.getByLabel('Compare with').selectOption('Drawing')
+    await close()
+  })
+
+  it('is kept across a reload: strokes, tool, grid and the photograph beneath', async () => {
+    const { page, close } = await openStudio(browser)
+    let board = await openBoard(page, '1:1')
+    await board.drag([-0.3, 0], [0.3, 0.05])
+    await page.keyboard.press('l')
+    await board.drag([-0.3, 0.2], [0.3, 0.3])
+    await page.keyboard.press('g')
+    await page.getByRole('button', { name: 'Two vanishing points' }).click()
+    await page.getByRole('slider', { name: 'Horizon' }).focus()
+    await page.keyboard.press('Shift+ArrowDown')
+    await page.getByRole('button', { name: 'Photo', exact: true }).click()
+    await page.getByLabel('Choose a photo or a plan').setInputFiles(await photograph(page))
+    await page.getByRole('button', { name: 'Its edges as lines' }).waitFor()
+    const before = await board.pixels()
+    await page.waitForTimeout(700) // longer than the pause before it is kept
+    await page.reload()
+    board = await openBoard(page)
+    assert.equal(await board.strokes(), 2)
+    assert.equal(await page.getByRole('button', { name: 'Line', exact: true }).getAttribute('aria-pressed'), 'true')
+    assert.equal(await page.getByRole('slider', { name: 'Horizon' }).getAttribute('aria-valuenow'), '47')
+    assert.equal(await page.getByRole('slider', { name: 'Right vanishing point' }).count(), 1)
+    await page.getByRole('button', { name: 'Photo', exact: true }).click()
+    await page.getByRole('button', { name: 'Its edges as lines' }).waitFor()
+    assert.deepEqual(await board.pixels(), before, 'every pixel is as it was')
+    await close()
+  })
+
+  it('keeps the last stroke when the page goes at once', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page)
+    await board.drag([-0.3, 0], [0.3, 0.05])
+    await page.reload()
+    assert.equal(await (await openBoard(page)).strokes(), 1)
+    await close()
+  })
+
+  it('undoes and does again everything, also clearing', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page)
+    const states = [await board.pixels()]
+    for (const y of [-0.3, 0, 0.3]) {
+      await board.drag([-0.3, y], [0.3, y])
+      states.push(await board.pixels())
+    }
+    await page.keyboard.press('e')
+    await board.drag([0, -0.4], [0, 0.4])
+    assert.equal(await board.strokes(), 6)
+    await board.more('Clear the sheet')
+    assert.equal(await board.strokes(), 0)
+    await board.stage.focus()
+    await page.keyboard.press('Control+z')
+    await page.keyboard.press('Control+z')
+    await page.keyboard.press('b') // without the disc of the eraser
+    for (const state of states.toReversed()) {
+      assert.deepEqual(await board.pixels(), state)
+      await page.keyboard.press('Control+z')
+    }
+    assert.equal(await page.getByRole('button', { name: 'Undo' }).isDisabled(), true)
+    for (let n = 0; n < 9; n++) await page.keyboard.press('Control+Shift+z')
+    assert.equal(await board.strokes(), 0, 'cleared again')
+    await close()
+  })
+
+  it('erases what the eraser passes over, or whole strokes', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page)
+    await page.keyboard.press('l')
+    await board.drag([-0.3, 0], [0.3, 0])
+    await page.keyboard.press('e')
+    await board.drag([0, -0.1], [0, 0.1])
+    assert.equal(await board.strokes(), 2)
+    assert.equal(await board.isInk(0, 0), false)
+    assert.equal(await board.isInk(0.2, 0), true)
+    await page.getByLabel('Whole strokes').check()
+    await board.drag([0.2, -0.1], [0.2, 0.1])
+    assert.equal(await board.strokes(), 1)
+    assert.equal(await board.isInk(0.25, 0), false)
+    assert.equal(await board.isInk(-0.2, 0), true)
+    await close()
+  })
+
+  it('draws straight with Shift, and towards the vanishing point with the grid', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page)
+    await page.keyboard.press('l')
+    await page.keyboard.down('Shift')
+    await board.drag([-0.4, 0.4], [0.4, 0.37])
+    await page.keyboard.up('Shift')
+    assert.equal(await board.isInk(0.3, 0.4), true)
+    await page.keyboard.press('g') // the vanishing point: in the middle, 0.08 above it
+    await page.keyboard.press('l')
+    await board.drag([-0.4, 0.32], [-0.2, 0.09])
+    assert.equal(await board.isInk(-0.2, 0.12), true)
+    await close()
+  })
+
+  it('takes fingers: one draws, two move and zoom, and the page does not scroll', async () => {
+    const { page, context, close } = await openStudio(browser, { phone: true })
+    const board = await openBoard(page)
+    const touch = await touchOf(context, page)
+    await touch([board.at(-0.3, 0)], [board.at(0, 0.2)], [board.at(0.3, 0)])
+    assert.equal(await board.strokes(), 1)
+    assert.equal(await board.isInk(0, 0.1), false)
+    const before = await board.pixels()
+    const [x, y] = board.at(0, 0)
+    await touch([[x - 40, y], [x + 40, y]], [[x - 80, y + 30], [x + 80, y + 30]])
+    assert.equal(await board.strokes(), 1, 'what the first finger began was not meant')
+    assert.notDeepEqual(await board.pixels(), before, 'it is larger')
+    await page.getByRole('button', { name: 'Whole sheet' }).click()
+    assert.deepEqual(await board.pixels(), before)
+    assert.equal(await page.evaluate(() => scrollY + visualViewport.pageTop + visualViewport.scale), 1)
+    await close()
+  })
+
+  it('takes a pen, and how hard it is pressed; from then on a finger moves the paper', async () => {
+    const { page, context, close } = await openStudio(browser, { hasTouch: true })
+    const board = await openBoard(page)
+    const client = await context.newCDPSession(page)
+    for (const [y, force] of [[-0.2, 0.1], [0.2, 1]]) {
+      for (const [type, share] of [['mousePressed', -0.3], ['mouseMoved', -0.1], ['mouseMoved', 0.1], ['mouseMoved', 0.3], ['mouseReleased', 0.3]]) {
+        const [px, py] = board.at(share, y)
+        await client.send('Input.dispatchMouseEvent', { type, x: px, y: py, button: 'left', buttons: 1, clickCount: 1, force, pointerType: 'pen' })
+      }
+    }
+    assert.equal(await board.strokes(), 2)
+    const [light, hard] = [await board.thickness(0, -0.2), await board.thickness(0, 0.2)]
+    assert.ok(hard > 2.5 * light, `${light} and ${hard} pixels`)
+    const before = await board.pixels()
+    const touch = await touchOf(context, page)
+    await touch([board.at(0, 0)], [board.at(0.1, 0.1)])
+    assert.equal(await board.strokes(), 2)
+    assert.notDeepEqual(await board.pixels(), before)
+    await close()
+  })
+
+  it('makes lines of a photograph’s edges, as many as are asked for', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page)
+    await page.getByRole('button', { name: 'Photo', exact: true }).click()
+    await page.getByLabel('Choose a photo or a plan').setInputFiles(await photograph(page))
+    const found = []
+    for (const amount of ['0.05', '1']) {
+      await page.getByRole('button', { name: 'Its edges as lines' }).click()
+      const before = await board.pixels('hand')
+      await page.getByLabel('How many edges').fill(amount)
+      while ((await board.pixels('hand')) === before) await page.waitForTimeout(50)
+      await page.waitForTimeout(300) // until the last amount that was asked for has come
+      assert.equal(await board.strokes(), 0, 'they are shown before they are taken')
+      await page.getByRole('button', { name: 'Take these lines' }).click()
+      found.push(await board.strokes())
+      await page.getByRole('button', { name: 'Undo' }).click()
+    }
+    assert.ok(found[0] >= 1 && found[1] > found[0], `${found}`)
+    await page.getByRole('button', { name: 'Its edges as lines' }).click()
+    await page.waitForTimeout(300)
+    await page.getByRole('button', { name: 'Leave it' }).click()
+    assert.equal(await board.strokes(), 0)
+    await close()
+  })
+
+  it('opens what it saved, and tells why it does not open something else', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page, '16:9')
+    await board.drag([-0.3, 0], [0.3, 0.05])
+    const before = await board.thickness(0, 0.025)
+    assert.ok(before > 2)
+    const [saved] = await Promise.all([page.waitForEvent('download'), board.more('Save as SVG')])
+    await page.getByRole('button', { name: 'Clear the sheet' }).click()
+    const open = (file) => page.getByLabel('Open a file').setInputFiles(file)
+    await open({ name: 'drawing.svg', mimeType: 'image/svg+xml', buffer: readFileSync(await saved.path()) })
+    assert.deepEqual([await board.strokes(), await board.thickness(0, 0.025)], [1, before])
+    for (const [file, said] of [
+      [{ name: 'a.svg', mimeType: 'image/svg+xml', buffer: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>') }, /This SVG was not drawn here/],
+      [{ name: 'a.png', mimeType: 'image/png', buffer: Buffer.from('no picture') }, /This is no picture/],
+      [{ name: 'a.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(30_000_001) }, /too large: 30 MB/],
+    ]) {
+      await board.panel('more')
+      await open(file)
+      await page.getByRole('alert').filter({ hasText: said }).waitFor()
+    }
+    await page.getByRole('button', { name: 'Close', exact: true }).click()
+    await board.more('Clear the sheet')
+    await page.getByRole('button', { name: 'Use this drawing' }).click()
+    await page.getByText('There is nothing on the sheet yet.').waitFor()
+    await close()
+  })
+
+  it('is closed by Escape, and gives the focus back', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page)
+    await page.keyboard.press('Escape')
+    await board.stage.waitFor({ state: 'detached' })
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Draw it on the board')
+    await close()
+  })
+
+  for (const [name, options] of [
+    ['on a phone', { phone: true }],
+    ['on a phone that lies', { phone: true, viewport: { width: 740, height: 360 } }],
+    ['in the dark', { colorScheme: 'dark' }],
+    ['on a wide screen', { viewport: { width: 2200, height: 1200 } }],
+  ]) {
+    it(`fits and hinders nobody ${name}`, async () => {
+      const { page, close } = await openStudio(browser, options)
+      await openBoard(page)
+      for (const tool of ['Eraser', 'Rectangle', 'Grid', 'Photo', 'Paper and files']) {
+        await page.getByRole('button', { name: tool, exact: true }).click()
+        await assertFits(page, `the board ${name}, ${tool}`)
+        await assertAccessible(page, `the board ${name}, ${tool}`)
+      }
+      await page.getByRole('button', { name: 'Use this drawing' }).click()
+      await page.getByText('There is nothing on the sheet yet.').waitFor()
+      await assertAccessible(page, `the board ${name}, with a fault`)
+      await close()
+    })
+  }
+})
+
+/** Open the board from the page, and what tests do with it. Places are shares of the paper's shorter side, from its middle. */
+async function openBoard(page, form) {
+  await page.getByText('From a drawing').click()
+  if (form) await page.getByText(form, { exact: true }).click()
+  await page.getByRole('button', { name: 'Draw it on the board' }).click()
+  const stage = page.getByRole('application')
+  await stage.waitFor()
+  await page.locator('dialog[aria-busy=false]').waitFor()
+  const settled = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
+  await settled()
+  const box = await stage.boundingBox()
+  const [wide, high] = (form ?? '1:1').split(':').map(Number)
+  const margin = 2 * Math.min(20, box.width / 20)
+  const unit = Math.min((box.width - margin) / wide, (box.height - margin) / high) * Math.min(wide, high)
+  const at = (x, y) => [box.x + box.width / 2 + x * unit, box.y + box.height / 2 + y * unit]
+  const panel = async (name) => {
+    const button = page.getByRole('button', { name: { more: 'Paper and files', photo: 'Photo' }[name], exact: true })
+    if ((await button.getAttribute('aria-expanded')) !== 'true') await button.click()
+    await settled()
+  }
+  const ink = (x, y, height) =>
+    stage.evaluate(
+      (element, [left, top, rows]) => {
+        const canvas = element.querySelectorAll('canvas')[1]
+        const ratio = canvas.width / element.clientWidth
+        const { x, y } = element.getBoundingClientRect()
+        const { data } = canvas.getContext('2d').getImageData(Math.round((left - x) * ratio), Math.round((top - y) * ratio), 1, rows)
+        return [...data].filter((value, n) => n % 4 === 3 && value > 127).length
+      },
+      [...at(x, y), height],
+    )
+  return {
+    stage,
+    at,
+    panel,
+    async drag(first, ...others) {
+      await page.mouse.move(...at(...first))
+      await page.mouse.down()
+      for (const one of others) await page.mouse.move(...at(...one), { steps: 6 })
+      await page.mouse.up()
+      await settled()
+    },
+    async more(name) {
+      await panel('more')
+      await page.getByRole('button', { name, exact: true }).click()
+      await settled()
+    },
+    strokes: async () => Number((await stage.getAttribute('aria-label')).replace('one stroke', '1 strokes').match(/(\d+) strokes/)[1]),
+    /** What is seen on all layers, or on one, as a number for each. */
+    async pixels(layer) {
+      await settled()
+      const sums = await stage.evaluate((element) =>
+        [...element.querySelectorAll('canvas')].map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.reduce((sum, value, n) => (sum * 31 + value * (n % 997)) % 2147483647, 7)),
+      )
+      return layer ? sums[['ground', 'ink', 'hand'].indexOf(layer)] : sums
+    },
+    isInk: async (x, y) => (await ink(x, y, 1)) === 1,
+    /** Rows of ink around a place. */
+    async thickness(x, y) {
+      const reach = 40
+      return ink(x, y - reach / unit, 2 * reach)
+    },
+  }
+}
+
+/** Puts fingers down, moves them and lifts them, as the glass does: one list of places for each moment. */
+async function touchOf(context, page) {
+  const client = await context.newCDPSession(page)
+  const send = (type, points) => client.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) })
+  return async (first, ...others) => {
+    // Fingers come down one after the other.
+    for (let n = 1; n <= first.length; n++) await send('touchStart', first.slice(0, n))
+    for (const points of others) await send('touchMove', points)
+    await send('touchEnd', [])
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
+  }
+}
+
+/** A room in flat colours, as JPEG. */
+async function photograph(page) {
+  const url = await page.evaluate(() => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 900, height: 900 })
+    const pen = canvas.getContext('2d')
+    for (const [colour, ...box] of [['#d8d0c0', 0, 0, 900, 900], ['#8a6a4c', 0, 600, 900, 300], ['#bcdcf0', 300, 150, 300, 250]]) {
+      pen.fillStyle = colour
+      pen.fillRect(...box)
+    }
+    return canvas.toDataURL('image/jpeg')
+  })
+  return { name: 'room.jpg', mimeType: 'image/jpeg', buffer: Buffer.from(url.split(',')[1], 'base64') }
+}
+
+const pngSize = (bytes) => [bytes.readUInt32BE(16), bytes.readUInt32BE(20)]
