@@ -330,7 +330,7 @@ async function photograph(page) {
   const url = await page.evaluate(() => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 900, height: 900 })
     const pen = canvas.getContext('2d')
-    for (const [colour, ...box] of [['#d8d0c0', 0, 0, 900, 900], ['#8a6a4c', 0, 600, 900, 300], ['#bcdcf0', 300, 150, 300, 250]]) {
+    for (const [colour, ...box] of [['#d8d0c0', 0, 0, 900, 900], ['#8a6a4c', 0, 600, 900, 300], ['#9ab8cc', 300, 150, 300, 250]]) {
       pen.fillStyle = colour
       pen.fillRect(...box)
     }
