@@ -60,7 +60,7 @@ for (const [look, options] of Object.entries(LOOKS)) {
   await page.locator('#against').selectOption('drawing')
   await page.locator('.compare').waitFor()
   await take('compare')
-  await page.locator('.actions .button').nth(4).click()
+  await page.getByRole('button', { name: /^(Share|Chia sẻ)$/ }).click()
   await page.getByRole('dialog').waitFor()
   await take('share')
   await page.goto(`${PAGE_URL}/shared/${token}`)
