@@ -122,8 +122,8 @@ def stages(scenario: str, bad: bool) -> list[Stage]:
         made += [
             Stage("code", n(CODE_S), (last,)),
             Stage("dependencies", sum(map(wheels, (TORCH_MB, COMFYUI_MB, PACKS_MB))), ("code",)),
-            # ComfyUI alone, then each of three packs; what was just unpacked is in memory.
-            Stage("packs", 4 * n(COMFYUI_START_S), ("dependencies",)),
+            # One start with all packs; what was just unpacked is in memory.
+            Stage("packs", n(COMFYUI_START_S), ("dependencies",)),
         ]
         last = "packs"
     made += [
