@@ -34,6 +34,7 @@ export interface State {
 }
 
 const MARGIN = 20
+const STILL_MS = 120
 const NEAREST = 0.35 // CSS pixels: points of a stroke that are nearer to each other are one
 
 export class Board {
@@ -48,6 +49,8 @@ export class Board {
   private readonly keeper: Keeper
   private stale = new Set<'ground' | 'ink' | 'hand'>()
   private frame = 0
+  /** Until the paper has stood still for a moment. */
+  private moving: ReturnType<typeof setTimeout> | undefined
   /** As long as nobody moved it, the paper fills the stage, whatever size that gets. */
   private isFitted = true
 
@@ -116,8 +119,7 @@ export class Board {
     const { hand } = this
     this.hand = undefined
     if (hand instanceof RubberHand) {
-      this.paintRubbed(hand)
-      return this.change({ ...this.sheet, strokes: hand.strokes }, [])
+      return this.change({ ...this.sheet, strokes: hand.strokes }, ['ink'])
     }
     const stroke = hand?.stroke
     if (!stroke) return this.refresh('hand')
@@ -211,6 +213,8 @@ export class Board {
   fit(): void {
     if (!this.painter) return
     this.isFitted = true
+    clearTimeout(this.moving)
+    this.moving = undefined
     this.view = fitted(this.painter.stage, this.sheet.paper, Math.min(MARGIN, this.painter.stage.width / 20))
     this.refresh('ground', 'ink', 'hand')
     this.options.changed()
@@ -239,6 +243,7 @@ export class Board {
   /** Kept, and nothing more done. */
   async close(): Promise<void> {
     cancelAnimationFrame(this.frame)
+    clearTimeout(this.moving)
     await this.keeper.flush()
   }
 
@@ -250,6 +255,11 @@ export class Board {
     if (!this.painter) return
     this.isFitted = false
     this.view = held(view, this.painter.stage, this.sheet.paper)
+    clearTimeout(this.moving)
+    this.moving = setTimeout(() => {
+      this.moving = undefined
+      this.refresh('ink')
+    }, STILL_MS)
     this.refresh('ground', 'ink', 'hand')
     this.options.changed()
   }
@@ -283,14 +293,16 @@ export class Board {
     if (this.painter && !this.frame) this.frame = requestAnimationFrame(() => this.paint())
   }
 
-  private paint(): void {
+  /** What is stale, now; otherwise with the next frame. */
+  paint(): void {
     cancelAnimationFrame(this.frame)
     this.frame = 0
     const { painter, stale, sheet, view, settings, hand } = this
     this.stale = new Set()
     if (!painter) return
     if (stale.has('ground')) painter.ground(sheet, view, this.photo, settings.opacity, settings.grid)
-    if (stale.has('ink')) painter.ink(hand instanceof RubberHand ? { ...sheet, strokes: hand.strokes } : sheet, view)
+    if (stale.has('ink') && this.moving) painter.inkMoved(sheet, view)
+    else if (stale.has('ink')) painter.ink(hand instanceof RubberHand ? { ...sheet, strokes: hand.strokes } : sheet, view)
     if (hand instanceof RubberHand) this.paintRubbed(hand)
     if (!stale.has('hand')) return
     if (this.preview) painter.hand(sheet, view, this.preview, PREVIEW)

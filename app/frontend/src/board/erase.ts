@@ -37,9 +37,11 @@ function cut(stroke: Stroke, { from, to, radius }: Rubber): Stroke[] | undefined
   const parts: Dot[][] = []
   let part: Dot[] = []
   let touched = false
+  const near = boxOf([from, to], reach)
   for (let n = 1; n < dots.length; n++) {
     const [a, b] = [dots[n - 1]!, dots[n]!]
-    const gap = inside(a, b, from, to, reach)
+    // Most are far away, and that is quickly seen.
+    const gap = meet(near, boxOf([a, b])) ? inside(a, b, from, to, reach) : undefined
     if (!gap) {
       part.push(...(part.length ? [b] : [a, b]))
       continue

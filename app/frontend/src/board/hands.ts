@@ -1,5 +1,5 @@
 /** What is done between putting the hand down and lifting it: one for each tool. */
-import { between, constrained, distance, squared, union, type Box, type Point, type Size } from './geometry'
+import { between, boxOf, constrained, distance, squared, union, type Box, type Point, type Size } from './geometry'
 import { erase } from './erase'
 import { rectangle, snapped, type Grid } from './perspective'
 import { line, NO_PRESSURE, strokeBox, type Dot, type Stroke } from './strokes'
@@ -83,6 +83,9 @@ export class RulerHand implements Hand {
   }
 }
 
+const ENDS = 40
+// Paper units around a cut in which what is left looks otherwise: its ends are round. All is painted anew when it is done.
+
 export class RubberHand implements Hand {
   private last: Point | undefined
   /** The part of the paper where something went, since it was asked for. */
@@ -96,8 +99,9 @@ export class RubberHand implements Hand {
 
   move(dots: readonly Dot[]): void {
     for (const dot of dots) {
-      const left = erase(this.strokes, { from: this.last ?? dot, to: dot, radius: this.radius }, this.whole)
-      if (left !== this.strokes) this.touch(left)
+      const rubber = { from: this.last ?? dot, to: dot, radius: this.radius }
+      const left = erase(this.strokes, rubber, this.whole)
+      if (left !== this.strokes) this.touch(this.whole ? this.gone(left) : [boxOf([rubber.from, rubber.to], this.radius + ENDS)])
       this.strokes = left
       this.last = dot
     }
@@ -109,11 +113,13 @@ export class RubberHand implements Hand {
     return part
   }
 
-  private touch(left: readonly Stroke[]): void {
+  private gone(left: readonly Stroke[]): Box[] {
     const still = new Set(left)
-    for (const stroke of this.strokes) {
-      if (!still.has(stroke)) this.part = this.part ? union(this.part, strokeBox(stroke)) : strokeBox(stroke)
-    }
+    return this.strokes.filter((stroke) => !still.has(stroke)).map(strokeBox)
+  }
+
+  private touch(boxes: readonly Box[]): void {
+    for (const box of boxes) this.part = this.part ? union(this.part, box) : box
   }
 }
 

@@ -1,6 +1,7 @@
 /** Puts the board on three canvases over each other: what lies beneath, the finished strokes, and what is under the hand. */
 import { meet, type Box, type Point, type Size } from './geometry'
 import { rays, vanishingPoints, type Grid } from './perspective'
+import { canvasOf } from './photo'
 import { photoBox, type Sheet } from './sheet'
 import { strokeBox, svgPath, type Stroke } from './strokes'
 import { toPaper, toScreen, type View } from './view'
@@ -9,9 +10,12 @@ export type Layer = 'ground' | 'ink' | 'hand'
 export type Canvases = Record<Layer, HTMLCanvasElement>
 
 const INK = '#111'
+const EDGE = 'rgb(0 0 0 / 0.16)'
 const GRID = 'rgb(29 95 191 / 0.28)'
 const HORIZON = 'rgb(29 95 191 / 0.75)'
 export const PREVIEW = '#c2410c'
+
+const STILL_PX = 2400 // longest side: a little blurred while it moves, rather than slow
 
 const paths = new WeakMap<Stroke, Path2D>()
 
@@ -32,6 +36,7 @@ export function drawStroke(pen: CanvasRenderingContext2D, stroke: Stroke, colour
 export class Painter {
   private readonly pens: Record<Layer, CanvasRenderingContext2D>
   private ratio = 1
+  private still: { strokes: readonly Stroke[]; picture: HTMLCanvasElement } | undefined
   stage: Size = { width: 1, height: 1 }
 
   constructor(private readonly canvases: Canvases) {
@@ -51,11 +56,11 @@ export class Painter {
   ground({ paper, photo }: Sheet, view: View, picture: ImageBitmap | undefined, opacity: number, grid: Grid): void {
     this.clear('ground')
     this.on('ground', view, undefined, (pen) => {
-      pen.shadowColor = 'rgb(0 0 0 / 0.22)'
-      pen.shadowBlur = 14 * this.ratio
+      pen.lineWidth = 2 / view.scale
+      pen.strokeStyle = EDGE
+      pen.strokeRect(0, 0, paper.width, paper.height)
       pen.fillStyle = '#fff'
       pen.fillRect(0, 0, paper.width, paper.height)
-      pen.shadowColor = 'transparent'
       if (photo && picture) {
         const { x, y, width, height } = photoBox(photo, paper)
         pen.globalAlpha = opacity
@@ -77,6 +82,23 @@ export class Painter {
       for (const stroke of strokes) if (meet(strokeBox(stroke), seen)) drawStroke(pen, stroke, INK)
     })
     pen.restore()
+  }
+
+  /** While the paper moves: the strokes as one picture. Drawing each of them anew would take longer than a frame. */
+  inkMoved({ paper, strokes }: Sheet, view: View): void {
+    if (this.still?.strokes !== strokes) this.still = { strokes, picture: this.stillOf(paper, strokes, view) }
+    const { picture } = this.still
+    this.clear('ink')
+    this.on('ink', view, paper, (pen) => pen.drawImage(picture, 0, 0, paper.width, paper.height))
+  }
+
+  private stillOf(paper: Size, strokes: readonly Stroke[], view: View): HTMLCanvasElement {
+    const scale = Math.min(view.scale * this.ratio, STILL_PX / Math.max(paper.width, paper.height))
+    const picture = canvasOf({ width: Math.ceil(paper.width * scale), height: Math.ceil(paper.height * scale) })
+    const pen = picture.getContext('2d')!
+    pen.scale(picture.width / paper.width, picture.height / paper.height)
+    for (const stroke of strokes) drawStroke(pen, stroke, INK)
+    return picture
   }
 
   /** One more stroke over the others. */

@@ -136,13 +136,16 @@ describe('the eraser', () => {
     expect(erase([{ kind: 'pen', width: 4, dots: dots([120, 50]) }], rubber, false)).toEqual([])
   })
 
-  it('tells where it was', () => {
-    const hand = new RubberHand([pen], 10, false)
-    hand.move(dots([0, 300]))
+  it.each([false, true])('tells what has to be painted anew, whole strokes: %s', (whole) => {
+    const hand = new RubberHand([pen], 10, whole)
+    hand.move(dots([20, 300]))
     expect(hand.takePart()).toBeUndefined()
-    hand.move(dots([120, 0], [120, 100]))
-    expect(hand.strokes.length).toBeGreaterThan(1)
-    expect(hand.takePart()).toEqual(strokeBox(pen))
+    hand.move(dots([120, 100], [120, 0]))
+    const part = hand.takePart()!
+    if (whole) expect(part).toEqual(strokeBox(pen))
+    else expect(part.left).toBeLessThan(90)
+    expect(part.right).toBeGreaterThan(130)
+    expect(part.top).toBeLessThan(30)
     expect(hand.takePart()).toBeUndefined()
   })
 })
