@@ -29,6 +29,23 @@ describe('the drawing board', () => {
     await close()
   })
 
+  it('is drawn anew when the picture shall be finer, never made larger', async () => {
+    const { page, close } = await openStudio(browser)
+    const board = await openBoard(page, '3:2')
+    await board.drag([-0.3, 0.2], [-0.1, -0.2], [0.2, 0.1])
+    await page.getByRole('button', { name: 'Use this drawing' }).click()
+    const drawing = page.getByRole('img', { name: 'Your drawing' })
+    await drawing.waitFor()
+    await page.getByText('Advanced', { exact: true }).click()
+    await page.getByText('Fine', { exact: true }).click()
+    const first = await drawing.getAttribute('src')
+    const card = await makePicture(page, 'finer than it was drawn', { steps: 4 })
+    await waitForState(card, 'succeeded')
+    assert.notEqual(await drawing.getAttribute('src'), first)
+    assert.deepEqual(await drawing.evaluate(async (img) => (await img.decode(), [img.naturalWidth, img.naturalHeight])), [960, 640])
+    await close()
+  })
+
   it('is kept across a reload: strokes, tool, grid and the photograph beneath', async () => {
     const { page, close } = await openStudio(browser)
     let board = await openBoard(page, '1:1')

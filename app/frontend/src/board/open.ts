@@ -10,8 +10,8 @@ export interface BoardProps {
   papers: readonly Paper[]
   /** The picture's size on paper of a form: what the drawing is made in. */
   pictureSize: (form: string) => Size
-  /** The drawing, as PNG. What it throws is told, and the board stays open. */
-  onDone: (drawing: Blob) => Promise<void>
+  /** The drawing, as PNG; returns its id. What it throws is told, and the board stays open. */
+  onDone: (drawing: Blob) => Promise<string>
   /** A picture to be traced. */
   photo?: Blob | undefined
 }
