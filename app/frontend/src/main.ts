@@ -7,6 +7,15 @@ import { startLanguage } from './lib/i18n.svelte'
 import { startRouter } from './lib/router.svelte'
 import { startTheme } from './lib/theme.svelte'
 
+const RELOADED = 'sd-app:reloaded'
+const ONCE_IN_MS = 60_000
+// A page that is older than the last deployment asks for files that are gone: it is loaded anew, and not again and again.
+addEventListener('vite:preloadError', (event) => {
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < ONCE_IN_MS) return
+  sessionStorage.setItem(RELOADED, String(Date.now()))
+  event.preventDefault()
+  location.reload()
+})
 startTheme()
 startRouter()
 const [config] = await Promise.all([
