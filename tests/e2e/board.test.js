@@ -62,7 +62,7 @@ describe('the drawing board', () => {
     const before = await board.pixels()
     await page.waitForTimeout(700) // longer than the pause before it is kept
     await page.reload()
-    board = await openBoard(page)
+    board = await boardOf(page, '1:1')
     assert.equal(await board.strokes(), 2)
     assert.equal(await page.getByRole('button', { name: 'Line', exact: true }).getAttribute('aria-pressed'), 'true')
     assert.equal(await page.getByRole('slider', { name: 'Horizon' }).getAttribute('aria-valuenow'), '47')
@@ -78,7 +78,7 @@ describe('the drawing board', () => {
     const board = await openBoard(page)
     await board.drag([-0.3, 0], [0.3, 0.05])
     await page.reload()
-    assert.equal(await (await openBoard(page)).strokes(), 1)
+    assert.equal(await (await boardOf(page)).strokes(), 1)
     await close()
   })
 
@@ -146,6 +146,8 @@ describe('the drawing board', () => {
     const { page, context, close } = await openStudio(browser, { phone: true })
     const board = await openBoard(page)
     const touch = await touchOf(context, page)
+    const PLACE = () => [scrollY, visualViewport.pageTop, visualViewport.scale]
+    const place = await page.evaluate(PLACE)
     await touch([board.at(-0.3, 0)], [board.at(0, 0.2)], [board.at(0.3, 0)])
     assert.equal(await board.strokes(), 1)
     assert.equal(await board.isInk(0, 0.1), false)
@@ -156,7 +158,7 @@ describe('the drawing board', () => {
     assert.notDeepEqual(await board.pixels(), before, 'it is larger')
     await page.getByRole('button', { name: 'Whole sheet' }).click()
     assert.deepEqual(await board.pixels(), before)
-    assert.equal(await page.evaluate(() => scrollY + visualViewport.pageTop + visualViewport.scale), 1)
+    assert.deepEqual(await page.evaluate(PLACE), place)
     await close()
   })
 
@@ -264,18 +266,22 @@ describe('the drawing board', () => {
   }
 })
 
-/** Open the board from the page, and what tests do with it. Places are shares of the paper's shorter side, from its middle. */
-async function openBoard(page, form) {
+async function openBoard(page, form = '1:1') {
   await page.getByText('From a drawing').click()
-  if (form) await page.getByText(form, { exact: true }).click()
+  await page.getByText(form, { exact: true }).click()
   await page.getByRole('button', { name: 'Draw it on the board' }).click()
+  return boardOf(page, form)
+}
+
+/** The open board, and what tests do with it. Places are shares of the paper's shorter side, from its middle. */
+async function boardOf(page, form = '1:1') {
   const stage = page.getByRole('application')
   await stage.waitFor()
   await page.locator('dialog[aria-busy=false]').waitFor()
   const settled = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
   await settled()
   const box = await stage.boundingBox()
-  const [wide, high] = (form ?? '1:1').split(':').map(Number)
+  const [wide, high] = form.split(':').map(Number)
   const margin = 2 * Math.min(20, box.width / 20)
   const unit = Math.min((box.width - margin) / wide, (box.height - margin) / high) * Math.min(wide, high)
   const at = (x, y) => [box.x + box.width / 2 + x * unit, box.y + box.height / 2 + y * unit]
