@@ -29,8 +29,7 @@ describe('the gallery', () => {
     const { page, close } = await opened()
     await tiles(page).first().waitFor()
     assert.match(await tiles(page).first().getAttribute('aria-label'), /room number 29/)
-    while ((await tiles(page).count()) < MANY) {
-      const before = await tiles(page).count()
+    for (let before = await tiles(page).count(); before < MANY; before = await tiles(page).count()) {
       await page.mouse.wheel(0, 4000)
       await page.waitForFunction((n) => document.querySelectorAll('li a').length > n, before)
     }
