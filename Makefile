@@ -30,7 +30,8 @@ down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
 test: $(READY) $(NODE) $(VITE) ## Run all tests (ARGS: for pytest)
-	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap chromium
+	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap
+	@tools/browser.sh
 	@$(PY) -m pytest $(ARGS)
 	@$(if $(ARGS),,npm --prefix app/backend test --silent)
 	@$(if $(ARGS),,npm --prefix app/frontend test --silent)
@@ -52,6 +53,7 @@ page: $(VITE) ## Build the designer's page, when its sources have changed
 	@tools/page.sh
 
 screenshots: $(VITE) $(NODE) ## Take pictures of every view of the page into .cache/screenshots
+	@tools/browser.sh
 	@$(PY) -m tests.e2e.screenshots
 
 frontend-config: $(READY) ## Write the page's config from the stack's outputs

@@ -15,9 +15,7 @@ from tools import pulumi_cli
 def page(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
     """Environment of a browser's test; a stack of its own runs meanwhile."""
     if ground.CHROMIUM is None:
-        pytest.skip(
-            "without Chromium (Debian, Ubuntu: apt-get install chromium) the page is not tried in a browser"
-        )
+        pytest.skip("without a browser (tools/browser.sh gets one) the page is not tried in it")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SANDBOX_SECONDS_PER_STEP", ground.PACE_S)
         patch.setenv("SANDBOX_BOOT_SECONDS", "4")

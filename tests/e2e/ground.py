@@ -25,10 +25,26 @@ from tools.api_client import Api
 from tools.first_pictures import draw_room
 
 HERE = Path(__file__).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = ROOT / ".venv" / "bin" / "node"
 PACE_S = "0.08"
 """Seconds a sampling step takes: slow enough that a browser can be seen following it."""
+
+
+def browser() -> str | None:
+    """Chromium: the system's, else Playwright's own (tools/browser.sh gets one); None without any."""
+    if found := shutil.which("chromium") or shutil.which("chromium-browser"):
+        return found
+    told = subprocess.run(
+        [NODE, "--print", "require('playwright-core').chromium.executablePath()"],
+        cwd=ROOT / "app" / "frontend",
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return told if told and Path(told).is_file() else None
+
+
+CHROMIUM = browser()
 
 
 @dataclass

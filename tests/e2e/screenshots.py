@@ -15,7 +15,7 @@ LIMIT_S = 600.0
 def main() -> int:
     """Exit status 1, with what went wrong, when a view could not be reached."""
     if ground.CHROMIUM is None:
-        print("make: this needs Chromium (Debian, Ubuntu: apt-get install chromium)", file=sys.stderr)
+        print("make: this needs a browser; tools/browser.sh says why there is none", file=sys.stderr)
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
     os.environ["SANDBOX_SECONDS_PER_STEP"] = ground.PACE_S
