@@ -63,6 +63,10 @@ for (const [look, options] of Object.entries(LOOKS)) {
   await page.getByRole('button', { name: /^(Share|Chia sẻ)$/ }).click()
   await page.getByRole('dialog').waitFor()
   await take('share')
+  await page.goto(PAGE_URL)
+  await drawRoom(page)
+  await take('board')
+  await page.keyboard.press('Escape')
   await page.goto(`${PAGE_URL}/shared/${token}`)
   await page.locator('figure').first().waitFor()
   await take('shared')
@@ -74,6 +78,43 @@ for (const [look, options] of Object.entries(LOOKS)) {
   await page.locator('code').first().waitFor()
   await take('wrong-config')
   await context.close()
+}
+
+/** A room on the drawing board, with the grid that its lines follow. Places from the paper's middle; its shorter side has 512. */
+async function drawRoom(page) {
+  await page.locator('label', { hasText: /From a drawing|Từ bản vẽ/ }).click()
+  await page.getByText('3:2', { exact: true }).click()
+  await page.getByRole('button', { name: /Draw it on the board|Vẽ trên bảng vẽ/ }).click()
+  await page.locator('dialog[aria-busy=false]').waitFor()
+  await page.keyboard.press('g')
+  const box = await page.getByRole('application').boundingBox()
+  const unit = Math.min(box.width / 768, box.height / 512) * 0.9
+  const draw = async (...points) => {
+    for (const [n, [x, y]] of points.entries()) {
+      await page.mouse.move(box.x + box.width / 2 + x * unit, box.y + box.height / 2 + y * unit, { steps: 8 })
+      if (n === 0) await page.mouse.down()
+    }
+    await page.mouse.up()
+  }
+  await page.keyboard.press('r')
+  await draw([-170, -130], [170, 70]) // the wall before one
+  await draw([-70, -95], [70, 0]) // a window in it
+  await page.keyboard.press('l')
+  await draw([-170, -130], [-380, -240]) // ceiling and floor, from its corners
+  await draw([170, -130], [380, -240])
+  await draw([-170, 70], [-380, 230])
+  await draw([170, 70], [380, 230])
+  await draw([0, -95], [0, 0])
+  await draw([-280, 142], [-280, -150]) // a door on the left
+  await draw([-215, 99], [-215, -125])
+  await draw([-280, -150], [-215, -125])
+  await page.keyboard.press('b')
+  await draw([-118, 190], [-122, 128], [-100, 118], [-92, 92], [92, 92], [100, 118], [122, 128], [118, 190], [-118, 190]) // a sofa
+  await draw([-96, 122], [-92, 148], [92, 148], [96, 122])
+  await draw([0, 96], [0, 146])
+  await draw([236, 190], [240, 20]) // a lamp
+  await draw([208, 22], [222, -34], [256, -34], [272, 22], [208, 22])
+  await draw([-60, 214], [60, 214], [96, 224], [60, 236], [-60, 236], [-96, 224], [-60, 214]) // a table
 }
 
 // What passes: an empty studio, a picture half-way, a refusal, a sleeping GPU, a lost connection.

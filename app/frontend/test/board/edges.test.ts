@@ -41,10 +41,12 @@ describe('edges', () => {
     expect(rightmost(1)).toBeGreaterThan(130)
   })
 
-  it('follow a slanted line without steps', () => {
-    const lines = linesOf(ridgesOf(picture((x, y) => (y > 20 + x / 2 ? 40 : 220))), 0.6)
+  it('follow a slanted line without steps, on rough ground too', () => {
+    const rough = (x: number, y: number): number => ((x * 7 + y * 13) % 5) / 4 - 0.5
+    const lines = linesOf(ridgesOf(picture((x, y) => (y > 20 + x / 2 + rough(x, y) ? 40 : 220))), 0.6)
     const [longest] = lines.sort((a, b) => length(b) - length(a))
     expect(length(longest!)).toBeGreaterThan(140)
+    expect(longest!.length).toBeLessThan(8)
     for (const { x, y } of longest!) expect(Math.abs(y - 20 - x / 2)).toBeLessThan(2.5)
   })
 })

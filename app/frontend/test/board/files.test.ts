@@ -36,7 +36,7 @@ describe('a sheet that was kept', () => {
     expect(readSheet(kept)).toEqual(kept)
   })
 
-  it.each([undefined, null, 7, {}, { ...sheet, paper: { form: '1:1', width: 0, height: 5 } }, { ...sheet, strokes: [{ ...pen, dots: [] }] }, { ...sheet, strokes: [{ ...pen, dots: [{ x: NaN, y: 0, pressure: 1 }] }] }])(
+  it.each([undefined, null, 7, {}, { ...sheet, paper: { form: '1:1', width: 0, height: 5 } }, { ...sheet, strokes: [{ ...pen, dots: [] }] }, { ...sheet, strokes: [{ ...pen, dots: [{ x: 1, y: 1, pressure: 2 }] }] }, { ...sheet, strokes: [{ ...pen, dots: [{ x: NaN, y: 0, pressure: 1 }] }] }])(
     'is left alone when it cannot be used: %o',
     (kept) => expect(readSheet(kept)).toBeUndefined(),
   )

@@ -74,6 +74,12 @@ describe('the grid', () => {
     }
   })
 
+  it('goes all around a vanishing point on the paper', () => {
+    const turns = rays(one, paper).map(([from, to]) => Math.atan2(to.y - from.y, to.x - from.x)).sort((a, b) => a - b)
+    const gaps = turns.map((turn, n) => (n ? turn - turns[n - 1]! : turn + 2 * Math.PI - turns.at(-1)!))
+    expect(Math.max(...gaps)).toBeLessThan(0.25)
+  })
+
   it('has handles that do not leave for ever', () => {
     expect(movedHandle(two, 'left', -99).left).toBe(-4)
     expect(movedHandle(two, 'horizon', 99).horizon).toBe(1.5)
