@@ -55,4 +55,11 @@ describe('what a browser loads, compressed', () => {
     const first = files('index.html', 'src/parts/Shell.svelte', 'src/views/New.svelte')
     expect([...first].filter((file) => file.includes('cognito'))).toEqual([])
   })
+  it('gets the drawing board when it is opened, and that is small', () => {
+    const first = files('index.html', 'src/parts/Shell.svelte', 'src/views/New.svelte')
+    const board = [...files('src/board/open.ts')].filter((file) => !first.has(file))
+    expect(board.some((file) => file.endsWith('.css')), 'its own styles too').toBe(true)
+    expect(sum(board)).toBeGreaterThan(10_000)
+    expect(sum(board)).toBeLessThan(30_000)
+  })
 })

@@ -51,6 +51,18 @@ describe('on the board', () => {
     expect(told).toEqual(['pan 5 -3'])
   })
 
+  it('the mouse moves the paper while Space is held, also when it was let go in between', () => {
+    const space = (type: string) => stage.dispatchEvent(new KeyboardEvent(type, { key: ' ', bubbles: true, cancelable: true }))
+    expect(space('keydown'), 'the page does not scroll').toBe(false)
+    point('down', 'mouse', 1, 10, 10)
+    point('move', 'mouse', 1, 15, 7)
+    space('keyup')
+    point('move', 'mouse', 1, 16, 7)
+    point('up', 'mouse', 1, 16, 7)
+    point('down', 'mouse', 1, 0, 0)
+    expect(told).toEqual(['pan 5 -3', 'pan 1 0', 'begin'])
+  })
+
   it('one finger draws; a second one means that both move the paper, and what was begun was not meant', () => {
     point('down', 'touch', 1, 0, 0)
     point('move', 'touch', 1, 1, 0)
