@@ -244,6 +244,20 @@ describe('the drawing board', () => {
     await close()
   })
 
+  it('speaks Vietnamese, and fits a phone in it', async () => {
+    const { page, close } = await openStudio(browser, { phone: true })
+    await page.evaluate(() => localStorage.setItem('sd-app:language', 'vi'))
+    await page.reload()
+    await page.getByText('Từ bản vẽ').click()
+    await page.getByRole('button', { name: 'Vẽ trên bảng vẽ' }).click()
+    for (const tool of ['Bút', 'Tẩy', 'Khung', 'Lưới', 'Ảnh', 'Giấy và tệp']) {
+      await page.getByRole('button', { name: tool, exact: true }).click()
+      await assertFits(page, `the board in Vietnamese, ${tool}`)
+    }
+    await assertAccessible(page, 'the board in Vietnamese')
+    await close()
+  })
+
   for (const [name, options] of [
     ['on a phone', { phone: true }],
     ['on a phone that lies', { phone: true, viewport: { width: 740, height: 360 } }],
