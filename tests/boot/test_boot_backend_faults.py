@@ -75,7 +75,7 @@ def test_a_registry_that_is_down_is_told_before_there_is_any_tool_to_tell_it_wit
     machine.boot()
     failed = machine.wait("failed", READY_LIMIT_S)
     assert (failed["state"], failed["stage"]) == ("failed", "tools")
-    assert "awscli" in failed["message"], "not pip's own words"
+    assert "boto3" in failed["message"], "not pip's own words"
     assert "failed at tools: " in ops_wait(machine)
 
 
@@ -95,8 +95,8 @@ def test_the_power_is_cut_in_every_stage_and_each_boot_goes_on(machine: BackendM
     moments = {
         "tools": "pgrep -x dpkg",
         "node": "ls /opt/*/node.tar.gz",
-        "code": "test -d /srv/sd-app/.git",
-        "dependencies": "test -d /srv/sd-app/app/backend/node_modules",
+        "code": "test -d /srv/sd-app/repository/.git",
+        "dependencies": "test -d /srv/sd-app/next/app/backend/node_modules",
         "settings": "pgrep -f get-parameter",
         "server": "pgrep -f startOrReload",
     }
