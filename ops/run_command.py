@@ -44,7 +44,7 @@ def run(
         DocumentName="AWS-RunShellScript",
         InstanceIds=[instance_id],
         TimeoutSeconds=DELIVERY_SECONDS,
-        Comment="sd-app: python -m ops"[:100],
+        Comment="sd-app: python -m ops",
         Parameters={"commands": [command], "executionTimeout": [str(int(minutes * 60))]},
     )["Command"]["CommandId"]
     while True:
