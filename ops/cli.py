@@ -46,6 +46,16 @@ examples:
   python -m ops models push control_v11p_sd15_scribble_fp16.safetensors --folder controlnet
   python -m ops models push Indochine.safetensors --to loras
 """
+BAKE_ABOUT = """\
+Make a machine image of a machine that is ready, so that its successor starts
+with everything on its disk. The machine reboots for it: a picture that is
+being made is made again.
+"""
+DEPLOY_ABOUT = """\
+Another release of the API and its worker on the running machine, without a
+lost request; or the one before again. The machine tries it first, and goes on
+with what it has when the new one is no good.
+"""
 BAKE_EXAMPLES = """\
 examples:
   python -m ops --stack prod bake ml-server
@@ -201,7 +211,7 @@ def _add_deploy(commands: Any, common: argparse.ArgumentParser) -> None:
         "deploy",
         parents=[common],
         help="roll a release out on the running backend without a lost request, or back",
-        description=deploy.__doc__,
+        description=DEPLOY_ABOUT,
         epilog=DEPLOY_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -215,7 +225,7 @@ def _add_images(commands: Any, common: argparse.ArgumentParser) -> None:
         "bake",
         parents=[common],
         help="make a machine image of a machine that is ready; it reboots",
-        description=images.__doc__,
+        description=BAKE_ABOUT,
         epilog=BAKE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
