@@ -53,7 +53,9 @@ describe('what a browser loads, compressed', () => {
 
   it('does not have the user pool\'s client in it before somebody signs in', () => {
     const first = files('index.html', 'src/parts/Shell.svelte', 'src/views/New.svelte')
-    expect([...first].filter((file) => file.includes('cognito'))).toEqual([])
+    const client = files('src/lib/cognito.ts')
+    expect(sum(client)).toBeGreaterThan(30_000)
+    expect([...first]).not.toContain(manifest['src/lib/cognito.ts']?.file)
   })
   it('gets the drawing board when it is opened, and that is small', () => {
     const first = files('index.html', 'src/parts/Shell.svelte', 'src/views/New.svelte')

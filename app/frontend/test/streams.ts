@@ -20,6 +20,8 @@ export interface Open {
 
 export class FakeApi {
   opened: Open[] = []
+  /** Generations whose stream is open now. */
+  open = new Set<string>()
   /** Statuses that the next streams are refused with. */
   refusals: number[] = []
   known = new Map<string, Generation>()
@@ -33,7 +35,11 @@ export class FakeApi {
     const id = String(url).split('/').at(-2)!
     const encoder = new TextEncoder()
     let control!: ReadableStreamDefaultController<Uint8Array>
-    const body = new ReadableStream<Uint8Array>({ start: (given) => void (control = given) })
+    const closed = (): void => void this.open.delete(id)
+    const body = new ReadableStream<Uint8Array>({ start: (given) => void (control = given), cancel: closed })
+    this.open.add(id)
+    init.signal?.addEventListener('abort', closed)
+    if (init.signal?.aborted) closed()
     this.opened.push({
       id,
       lastEventId: new Headers(init.headers).get('Last-Event-ID'),

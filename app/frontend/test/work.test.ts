@@ -54,6 +54,15 @@ describe('a generation that is followed', () => {
   })
 })
 
+describe('streams', () => {
+  it('are three at most, of the oldest, in whatever order they are heard of', async () => {
+    const ids = ['5', '4', '3', '2', '1']
+    for (const id of ids) work.add(generation(id, 'queued', { createdAt: `2026-11-28T00:00:0${id}.000Z` }))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect([...api.open].sort()).toEqual(['1', '2', '3'])
+  })
+})
+
 describe('a stream', () => {
   it('that breaks is opened again after the last event that was seen', async () => {
     work.add(generation('1'))

@@ -173,10 +173,6 @@ export class Api {
     return (await this.json<{ items: Style[] }>('GET', '/api/styles')).items
   }
 
-  async gpu(): Promise<Gpu> {
-    return (await this.json<{ gpu: Gpu }>('GET', '/api/status')).gpu
-  }
-
   async upload(file: Blob): Promise<Sketch> {
     return (await this.answer('POST', '/api/sketches', file, { 'Content-Type': file.type })).json()
   }

@@ -17,7 +17,8 @@ export function readRoute(path: string): Route {
   if (first === 'drawing' && !second) return { view: 'studio', drawing: true }
   if (first === 'pictures' && !second) return { view: 'pictures' }
   if (first === 'pictures' && second && UUID.test(second)) return { view: 'picture', id: second }
-  if (first === 'shared' && second) return { view: 'shared', token: decodeURIComponent(second) }
+  // A token is of letters that no address changes; what is none is told by the API.
+  if (first === 'shared' && second) return { view: 'shared', token: second }
   return { view: 'nowhere' }
 }
 

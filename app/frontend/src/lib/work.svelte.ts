@@ -36,7 +36,6 @@ export class Work {
   jobs = $state.raw<Job[]>([])
   /** The connection is lost, and being sought again. */
   lost = $state(false)
-  failedToLoad = $state(false)
   private streams = new Map<string, Stream>()
   private timer: ReturnType<typeof setInterval>
   private readonly again = (): void => {
@@ -58,13 +57,8 @@ export class Work {
 
   /** What the backend has under way for this user: also what another tab asked for, or this one before a reload. */
   async load(): Promise<void> {
-    try {
-      const pages = await Promise.all((['queued', 'running'] as const).map((state) => this.api.generations({ state }, { limit: UNFINISHED_LIMIT })))
-      for (const one of pages.flatMap((page) => page.items)) this.add(one)
-      this.failedToLoad = false
-    } catch {
-      this.failedToLoad = true
-    }
+    const pages = await Promise.all((['queued', 'running'] as const).map((state) => this.api.generations({ state }, { limit: UNFINISHED_LIMIT })))
+    for (const one of pages.flatMap((page) => page.items)) this.add(one)
   }
 
   /** Follow a generation; one that is known is shown once. */
@@ -108,6 +102,11 @@ export class Work {
   /** Streams go to the oldest: they are next. */
   private share(): void {
     const due = this.unfinished.slice(-MOST_STREAMS)
+    for (const [id, stream] of this.streams) {
+      if (due.some((job) => job.id === id)) continue
+      stream.close()
+      this.streams.delete(id)
+    }
     for (const job of due) {
       if (!this.streams.has(job.id)) this.streams.set(job.id, new Stream(this.api, job.id, this.listener(job)))
     }
