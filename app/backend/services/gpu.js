@@ -33,7 +33,8 @@ export class Gpu {
     const machine = await this.machine().catch(() => null)
     const state = stateOf(machine)
     if (state !== 'waking' && state !== 'asleep') return { state, comfyUi: versions }
-    const [note, boot] = await Promise.all([this.note, this.boot].map((look) => look().catch(() => null)))
+    const asked = state === 'waking' ? [this.note, this.boot] : [this.note]
+    const [note, boot] = await Promise.all(asked.map((look) => look().catch(() => null)))
     const known = note?.startsSeconds ?? []
     const passed = secondsSince(note?.wakeStartedAt ?? (state === 'waking' ? machine.launchedAt : undefined))
     const expected = known.length > 0 ? median(known) : FIRST_GUESS_SECONDS
