@@ -30,7 +30,7 @@ prepare() {
   place_models
   systemctl start --no-block sd-app-models.service
   if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then stage driver 300; fi
-  if [ -e "$CODE/incomplete" ]; then rm -f "$CODE/incomplete" "$SD_APP_STATE"/stamps/{dependencies,packs}; fi
+  if [ -e "$CODE/incomplete" ]; then rm -f "$SD_APP_STATE"/stamps/{dependencies,packs} && rm -f "$CODE/incomplete"; fi
   stage code 900 "$code"
   stage dependencies 2400 "$code $torch"
   stage packs 900 "$code $torch"

@@ -43,10 +43,8 @@ stage_dependencies() {
   if [ -e "$cut" ] || [ ! -x "$ENVIRONMENT/bin/python" ]; then
     touch "$cut"
     run_as "$OWNER" "$KOHYA_PYTHON" -m venv --clear "$ENVIRONMENT"
+    rm -f "$cut"
   fi
-  touch "$cut"
-  # shellcheck disable=SC2064 # the name of now is meant
-  trap "rm -f '$cut'" EXIT
   if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then
     pip_install "torch==$KOHYA_TORCH_VERSION" "torchvision==$KOHYA_TORCHVISION_VERSION" --index-url "$KOHYA_TORCH_INDEX_URL"
   fi
@@ -58,8 +56,13 @@ stage_dependencies() {
   pip_install --requirement requirements.txt "${own[@]}"
 }
 
+# Ended by its own words, well or not, pip leaves an environment as it was, or whole; ended by anything else, nobody knows.
 pip_install() {
-  retry 3 run_as "$OWNER" "$ENVIRONMENT/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@"
+  local status=0
+  touch "$ENVIRONMENT.cut"
+  retry 3 run_as "$OWNER" "$ENVIRONMENT/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@" || status=$?
+  rm -f "$ENVIRONMENT.cut"
+  return "$status"
 }
 
 stage_kernel() {
