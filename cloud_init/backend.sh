@@ -19,11 +19,12 @@ STEADY_SECONDS=20
 REF=${REF:-$REPOSITORY_REF}
 
 prepare() {
+  local wanted="$REPOSITORY_URL $REPOSITORY_REF $NODE_VERSION"
   stage network 600
   stage tools 900 "$AWSCLI_VERSION $BOTO3_VERSION"
   stage node 600 "$NODE_VERSION $PM2_VERSION"
-  if [ -e "$CURRENT" ]; then
-    # A machine that has served goes on with what served last.
+  if [ -e "$CURRENT" ] && [ "$(cat "$SD_APP_STATE/wanted" 2>/dev/null)" = "$wanted" ]; then
+    # A machine that has served goes on with what served last; one made from its image with another setting does not.
     link "$NEXT" "$(readlink "$CURRENT")"
   else
     stage code 600 "$REPOSITORY_URL $REF"
@@ -31,6 +32,7 @@ prepare() {
   fi
   stage settings 120
   stage server 300
+  write_file "$SD_APP_STATE/wanted" "$wanted"
 }
 
 # release REF, and rollback: what `ops deploy backend` asks for. The machine serves all the while, and what is refused
@@ -72,12 +74,19 @@ replace() {
 
 # The stage that failed has said why; who asks reads it in the command's output.
 refused() {
-  local why
-  why="$WANTED was refused: $(tail -n 1 "$SD_APP_STATE/logs/${FAILED_STAGE:-code}")"
+  local why="it ended between two stages"
+  if [ -n "${FAILED_STAGE:-}" ]; then why=$(tail -n 1 "$SD_APP_STATE/logs/$FAILED_STAGE"); fi
+  why="$WANTED was refused: $why"
   trap - EXIT
   link "$NEXT" "$SERVED"
   if [ "$(readlink "$CURRENT")" != "$SERVED" ]; then
-    ("$0" settings && CURRENT_STAGE=server "$0" server) || true
+    link "$CURRENT" "$SERVED"
+    if ! CURRENT_STAGE=server "$0" server; then
+      why="$why; and $(named "$CURRENT"), which served before, does not come back"
+      record failed server "$why"
+      echo "$why" >&2
+      exit 1
+    fi
   fi
   why="$why; $(named "$CURRENT") goes on"
   record ready "" "$why"
@@ -164,6 +173,8 @@ secret() {
 
 stage_dependencies() {
   local served=$CURRENT/app/backend
+  # The release that serves is whole, and its packages are in use.
+  if [ -e "$CURRENT" ] && [ "$(readlink "$NEXT")" = "$(readlink "$CURRENT")" ]; then return; fi
   cd -P "$NEXT/app/backend"
   if [ -d "$served/node_modules" ] && cmp --quiet "$served/package-lock.json" package-lock.json; then
     rm -rf node_modules

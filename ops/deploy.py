@@ -18,6 +18,8 @@ SCRIPT = "/opt/sd-app/bin/backend.sh"
 MINUTES = 30.0
 REF = r"[A-Za-z0-9][\w./-]{0,199}"
 """Tags, branches and commits; nothing that a shell or git reads as an option."""
+BUSY = 75
+"""The script's exit status while it does this already (its lock)."""
 TOLD_LINES = 12
 """Of the machine's last words when it refuses."""
 
@@ -52,9 +54,13 @@ def run(stack: Stack, args: DeployArgs, *, json: bool) -> int:
         stack, instance_id, command, minutes=MINUTES, look=look, poll_seconds=args.poll_seconds
     )
     last = [line for line in (ended.output + ended.errors).splitlines() if line.strip()][-TOLD_LINES:]
+    if ended.status == BUSY:
+        raise OpsError(
+            f"another release is being rolled out on {instance_id}: try again when it is done", BAD
+        )
     if ended.status != 0:
         words = "\n  ".join(last)
-        raise OpsError(f"{what} was not taken; what ran before goes on:\n  {words}", BAD)
+        raise OpsError(f"{what} was not taken:\n  {words}", BAD)
     if json:
         as_json({"instanceId": instance_id, "ref": args.ref, "rollback": args.rollback, "told": last[-1:]})
     else:

@@ -21,7 +21,7 @@ WAITING = ("Pending", "InProgress", "Delayed", "Cancelling")
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a command ended: exit status, and the last 24,000 characters of what it said."""
+    """How a command ended: exit status, and the first 24,000 characters of what it said."""
 
     status: int
     output: str

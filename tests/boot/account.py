@@ -141,6 +141,14 @@ class BootedMachine:
         safe = f"[safe]\n\tdirectory = {GIT_HOSTS}/*\n"
         self.container.place("/etc/gitconfig", text + safe)
 
+    def become(self, instance_id: str, values: Mapping[str, str]) -> None:
+        """Be another instance, made from this one's image while it is off: cloud-init sees an id that it does not know, and
+        writes machine.env anew, with these values in it."""
+        self.instance_id = instance_id
+        meta = f"instance-id: {instance_id}\nlocal-hostname: {self.role}\n"
+        self.container.place(f"{SEED}/meta-data", meta)
+        self.container.place(STAND_INS, _lines({**self.account.stand_ins(), **self.stand_ins, **values}))
+
     def boot(self) -> None:
         """Power on."""
         self._boot_before = self.record().get("bootId", "")

@@ -147,6 +147,13 @@ def test_a_release_takes_over_without_a_lost_request(
     assert machine.record()["state"] == "ready"
 
 
+def test_the_release_that_serves_may_be_asked_for_again(machine: BackendMachine) -> None:
+    before = serving(machine)
+    assert released(machine, "main") == 0
+    assert serving(machine) == before
+    machine.container.tell("test", "-d", f"{CURRENT}/app/backend/node_modules/fastify")
+
+
 def test_it_comes_back_after_a_reboot_as_it_was(machine: BackendMachine) -> None:
     before = serving(machine)
     machine.reboot()
@@ -185,7 +192,7 @@ def test_a_bad_release_is_refused_and_what_serves_goes_on(
 
 
 def test_a_release_that_nobody_has_is_refused(machine: BackendMachine) -> None:
-    with pytest.raises(OpsError, match=r"(?s)v9\.9\.9 was not taken; what ran before goes on"):
+    with pytest.raises(OpsError, match=r"(?s)v9\.9\.9 was not taken:.*goes on"):
         released(machine, "v9.9.9")
 
 
@@ -199,3 +206,18 @@ def test_the_release_before_comes_back_without_a_lost_request(
     assert serving(machine) != before
     assert released(machine, None) == 0, "and forth"
     assert serving(machine) == before
+
+
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_a_machine_made_from_its_image_has_what_its_own_setting_asks_for(
+    machine: BackendMachine, repository: Repository, is_newer: bool
+) -> None:
+    before = serving(machine)
+    ref = change(repository, "package.json", '"private": true', '"private":  true') if is_newer else ""
+    machine.container.cut_power()
+    machine.become(f"i-0image{is_newer:d}", {"REPOSITORY_REF": ref} if is_newer else {})
+    machine.boot()
+    machine.wait("ready", READY_LIMIT_S)
+    assert not {"tools", "node"} & machine.stages().keys(), "what the image has is not installed again"
+    assert serving(machine) == (ref or before)
+    assert machine.record()["instanceId"] == machine.instance_id

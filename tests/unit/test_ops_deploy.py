@@ -138,11 +138,15 @@ def test_json_is_all_on_stdout(
 
 def test_a_refusal_ends_badly_with_the_machine_s_words(ground: Ground, agent: Callable[..., None]) -> None:
     agent(code=1, stdout="fetching\n", stderr="v2 does not answer: SyntaxError in app.js\n")
-    with pytest.raises(
-        OpsError, match=r"(?s)v2 was not taken; what ran before goes on.*SyntaxError"
-    ) as error:
+    with pytest.raises(OpsError, match=r"(?s)v2 was not taken:.*SyntaxError") as error:
         deployed(ground)
     assert error.value.status == 1
+
+
+def test_a_second_release_at_once_is_told_to_wait(ground: Ground, agent: Callable[..., None]) -> None:
+    agent(code=deploy.BUSY)
+    with pytest.raises(OpsError, match="another release is being rolled out"):
+        deployed(ground)
 
 
 def test_a_machine_whose_agent_is_away_is_told_in_time(
