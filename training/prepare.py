@@ -83,6 +83,7 @@ class Prepared:
 def prepare(args: PrepareArgs, say: Callable[[str], object] = print) -> Prepared:
     """Make the data set. Raises SetRefused when too few pictures are left, or the folders are no good."""
     files = _files(args)
+    _bring_back(args.target)
     draft = args.target / f"{IMAGES}.new"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -97,6 +98,13 @@ def prepare(args: PrepareArgs, say: Callable[[str], object] = print) -> Prepared
         shutil.rmtree(draft, ignore_errors=True)
     say(f"{len(prepared.kept)} pictures in {args.target / IMAGES}, {len(prepared.aside)} set aside: {REPORT}")
     return prepared
+
+
+def _bring_back(target: Path) -> None:
+    """The set before, which a power cut in the middle of the change had put aside."""
+    images, old = target / IMAGES, target / f"{IMAGES}.old"
+    if old.is_dir() and not images.exists():
+        old.rename(images)
 
 
 def _files(args: PrepareArgs) -> list[Path]:
@@ -172,16 +180,23 @@ def _too_few(prepared: Prepared, args: PrepareArgs) -> str:
 
 def _keep_captions(prepared: Prepared, draft: Path, target: Path) -> None:
     """A caption that somebody wrote belongs to its picture, whatever that is called now."""
-    report, images = target / REPORT, target / IMAGES
-    before: dict[str, str] = {}
-    if report.is_file():
-        before = {one["name"]: one["sha256"] for one in json.loads(report.read_text())["kept"]}
+    images = target / IMAGES
     names = {one.sha256: one.name for one in prepared.kept}
     for caption in sorted(images.glob(f"*{CAPTION}")):
-        name = names.get(before.get(f"{caption.stem}.png", ""))
-        place = (draft / name).with_suffix(CAPTION) if name else target / LEFT_OVER / caption.name
+        picture = caption.with_suffix(".png")
+        # By the picture's own bytes: a report may be of another set than the images, after a power cut.
+        name = names.get(hashlib.sha256(picture.read_bytes()).hexdigest()) if picture.is_file() else None
+        place = (draft / name).with_suffix(CAPTION) if name else _free(target / LEFT_OVER / caption.name)
         place.parent.mkdir(exist_ok=True)
         shutil.copy2(caption, place)
+
+
+def _free(path: Path) -> Path:
+    """The path, or with a number when it is taken."""
+    number, free = 2, path
+    while free.exists():
+        number, free = number + 1, path.with_stem(f"{path.stem}-{number}")
+    return free
 
 
 def _contact_sheet(prepared: Prepared, draft: Path) -> Image.Image:

@@ -85,8 +85,6 @@ def test_a_picture_lies_as_its_camera_says(source: Path, tmp_path: Path, rooms: 
     exif = Image.Exif()
     exif[ORIENTATION] = 6  # to be turned a quarter to the right
     rooms[0].transpose(Image.Transpose.ROTATE_90).save(source / "Room 0.png", exif=exif)
-    plain = source.parent / "plain"
-    plain.mkdir()
     made = prepared(source)
     [turned] = [one for one in made.kept if one.source == "Room 0.png"]
     seen = Image.open(tmp_path / "dataset" / IMAGES / turned.name).convert("L")
@@ -210,6 +208,27 @@ def test_captions_stay_with_their_pictures_and_none_is_lost(source: Path, tmp_pa
     assert (images / "a-new-name.txt").read_text() == "a bright room"
     assert not (images / "room-2.txt").exists()
     assert (tmp_path / "dataset" / LEFT_OVER / "room-2.txt").read_text() == "a dark room"
+
+
+def test_a_power_cut_in_the_middle_of_the_change_loses_no_caption(source: Path, tmp_path: Path) -> None:
+    prepared(source)
+    images = tmp_path / "dataset" / IMAGES
+    (images / "room-1.txt").write_text("a bright room")
+    images.rename(tmp_path / "dataset" / f"{IMAGES}.old")
+    prepared(source)
+    assert (images / "room-1.txt").read_text() == "a bright room"
+
+
+def test_two_left_over_captions_of_one_name_both_stay(
+    source: Path, tmp_path: Path, rooms: list[Image.Image]
+) -> None:
+    prepared(source)
+    for number, words in enumerate(("first", "second")):
+        (tmp_path / "dataset" / IMAGES / "room-0.txt").write_text(words)
+        room(70 + number).save(source / "Room 0.png")
+        prepared(source)
+    left = tmp_path / "dataset" / LEFT_OVER
+    assert {one.read_text() for one in left.iterdir()} == {"first", "second"}
 
 
 def test_a_data_set_inside_its_source_is_not_read_again(source: Path) -> None:
