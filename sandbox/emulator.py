@@ -98,9 +98,9 @@ class Emulator:
                 said = self.leftovers()
             case "/_sandbox/faults", method:
                 status, said = self._change_faults(method, environ)
-            case "/_sandbox/commands", "GET":
+            case emulated, "GET" if emulated == COMMANDS:
                 said = self.commands.take(environ.get("QUERY_STRING", "").partition("instance=")[2])
-            case "/_sandbox/commands", "POST":
+            case emulated, "POST" if emulated == COMMANDS:
                 known = self.commands.ended(json.loads(body_of(environ)))
                 status, said = ("200 OK", {}) if known else ("404 Not Found", {"error": "no such command"})
             case _:

@@ -20,7 +20,7 @@ def answer(request: Request) -> str:
 
 
 def keys() -> tuple[str, str, str]:
-    """Id, secret and session token, looked for as boto3 does: the environment's, else those of the machine's role."""
+    """Id, secret and session token, the environment's (a test's, which have no session), else those of the machine's role."""
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], ""
     if os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":

@@ -17,6 +17,7 @@ import boto3.session
 import contract
 from sandbox.calls import Call
 from sandbox.edge import Edges
+from sandbox.emulator import COMMANDS
 from sandbox.machines import backend, ml_server
 from sandbox.machines.addresses import Addresses
 from sandbox.machines.machine import Boot, Machine
@@ -36,8 +37,6 @@ TICK_S = 0.25
 LOOK_S = 5.0
 """EC2 is looked at this often even when no call was seen that could have changed it."""
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = "/_sandbox/commands"
-"""Of sandbox/emulator.py, where an instance's agent takes its commands."""
 REFUSAL = (
     "this machine is a stand-in of the sandbox and runs this checkout's app/backend: "
     "`make up` brings what was changed there"

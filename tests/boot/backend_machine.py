@@ -55,7 +55,7 @@ class BackendMachine(BootedMachine):
             return False
 
     def apps(self) -> dict[str, dict[str, Any]]:
-        """What PM2 says of each program, by name: pid, status, restarts, user."""
+        """What PM2 says of each program, by name: pid, status, restarts, script."""
         told = self.container.shell(
             "runuser -u sd-app -- env -i HOME=/home/sd-app PM2_HOME=/home/sd-app/.pm2 PATH=/usr/local/bin:/usr/bin:/bin pm2 jlist"
         )
