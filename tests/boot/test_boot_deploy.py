@@ -18,6 +18,7 @@ from backend_machine import CURRENT, READY_LIMIT_S, BackendMachine, backend
 import contract
 from ops import deploy
 from ops.errors import OpsError
+from tests.boot.container import until
 from tests.boot.stand_ins import Repository
 
 BREAK_S = 0.01
@@ -217,6 +218,10 @@ def test_a_machine_made_from_its_image_has_what_its_own_setting_asks_for(
     machine.container.cut_power()
     machine.become(f"i-0image{is_newer:d}", {"REPOSITORY_REF": ref} if is_newer else {})
     machine.boot()
+    # cloud-init says what stands in at its very end, which waits for the image's unit: it is said by hand here.
+    until("it knows who it is", lambda: machine.own_record().get("instanceId") == machine.instance_id, 60)
+    machine.container.shell("for script in /var/lib/cloud/instance/scripts/vendor/*; do bash $script; done")
+    machine.container.tell("systemctl", "restart", "--no-block", "sd-app-prepare.service")
     machine.wait("ready", READY_LIMIT_S)
     assert not {"tools", "node"} & machine.stages().keys(), "what the image has is not installed again"
     assert serving(machine) == (ref or before)
