@@ -38,7 +38,8 @@ export function keepingRoutes(app, { authenticate, generations, pictures, own, p
     schema: { summary: 'A link for somebody without an account, which ends by itself', params, body: schemas.shareWish, response: { 201: schemas.share, ...schemas.problems } },
     handler: async (request, reply) => {
       const record = await own(request)
-      const expires = Math.floor(Date.now() / 1000) + request.body.seconds
+      // The pictures go with the record: a link promises no more than that.
+      const expires = Math.min(Math.floor(Date.now() / 1000) + request.body.seconds, record.expiresAt ?? Infinity)
       const expiresAt = new Date(expires * 1000).toISOString()
       const sharedUntil = record.sharedUntil > expiresAt ? record.sharedUntil : expiresAt
       const shared = await generations.share(record.id, { shareKey: newShareKey(), sharedUntil })

@@ -140,6 +140,13 @@ describe('what designers keep', () => {
       assert.equal((await api.call('GET', `/api/generations/${id}`, { user })).json().sharedUntil, long.expiresAt)
     })
 
+    it('holds no longer than the pictures themselves', async () => {
+      const id = await made()
+      const soon = Math.floor(Date.now() / 1000) + 2 * DAY
+      await api.services.generations.setNote(id, { expiresAt: soon })
+      assert.equal((await share(id, 30 * DAY)).json().expiresAt, new Date(soon * 1000).toISOString())
+    })
+
     it('is withdrawn with all its links, and later links are new ones', async () => {
       const id = await made()
       const { token } = (await share(id)).json()
