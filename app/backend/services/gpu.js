@@ -144,7 +144,9 @@ function stateOf(machine) {
 
 /** Stage or fault of a boot under way; nothing of the boot before, and none of another machine's. */
 function toldBy(boot, machine) {
-  if (boot?.instanceId !== machine.id || Date.parse(boot.startedAt) < Date.parse(machine.launchedAt)) return {}
+  // The record's times are whole seconds.
+  const isBefore = Math.floor(Date.parse(machine.launchedAt) / 1000) * 1000 > Date.parse(boot?.startedAt)
+  if (boot?.instanceId !== machine.id || isBefore) return {}
   if (boot.state === 'running' && boot.stage) return { stage: boot.stage }
   return boot.state === 'failed' ? { stage: boot.stage, problem: `its boot failed at ${boot.stage}` } : {}
 }
