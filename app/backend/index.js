@@ -1,5 +1,6 @@
 /** The API's process: listens, and closes with grace. PM2 runs it as `sd-app` (cloud_init/backend.sh). */
 import cluster from 'node:cluster'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.js'
 import { tokenVerifier } from './auth.js'
@@ -21,6 +22,7 @@ async function main() {
       log.info({ signal }, 'closing')
       if (cluster.isWorker) await drain(app)
       await app.close()
+      if (cluster.isWorker) await leave()
       process.exit(0)
     })
   }
@@ -31,6 +33,16 @@ async function main() {
 async function drain(app) {
   app.drain()
   await sleep(DRAIN_MS)
+}
+
+/**
+ * PM2 takes the connections and hands them on. One that is on its way to a process that ends is lost with it, and its
+ * client waits for ever; a worker that takes its leave first has it handed to the successor.
+ */
+async function leave() {
+  if (!cluster.worker.isConnected()) return
+  cluster.worker.disconnect()
+  await once(cluster.worker, 'disconnect')
 }
 
 main().catch((error) => {
