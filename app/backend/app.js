@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import { authenticator } from './auth.js'
 import { contract } from './contract.js'
-import { fieldErrors, noId, notFound, Problem, problemBody } from './problems.js'
+import { CODES, fieldErrors, noId, notFound, Problem, problemBody } from './problems.js'
 import { generationRoutes } from './routes/generations.js'
 import { keepingRoutes } from './routes/keeping.js'
 import { pictureRoutes, wrongType } from './routes/pictures.js'
@@ -63,7 +63,7 @@ export async function buildApp({ config, services, verifier, logger = false }) {
   })
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) =>
-    answer(reply, 404, `There is no ${request.method} ${request.url.split('?')[0].slice(0, 200)}.`),
+    answer(reply, 'not_found', `There is no ${request.method} ${request.url.split('?')[0].slice(0, 200)}.`),
   )
   await app.register(cors, {
     origin: config.allowedOrigins,
@@ -100,11 +100,11 @@ export async function buildApp({ config, services, verifier, logger = false }) {
 /** What CloudFront alone sends is missing: the Problem, or undefined when it is there. */
 function stranger(config, request) {
   if (equal(config.originSecret, request.headers[contract.originSecretHeader.toLowerCase()])) return undefined
-  return new Problem(403, 'This address is not for you: use the one of the API.')
+  return new Problem('wrong_address', 'This address is not for you: use the one of the API.')
 }
 
 function badAddress(error) {
-  return error.code === 'FST_ERR_MAX_PARAM_LENGTH' ? noId() : new Problem(400, 'The address is not well formed.')
+  return error.code === 'FST_ERR_MAX_PARAM_LENGTH' ? noId() : new Problem('malformed', 'The address is not well formed.')
 }
 
 /** 405 with `Allow` where another method would do. `methods`: of each route's URL, those that it has. */
@@ -117,7 +117,7 @@ function refuseOtherMethods(app, methods) {
       exposeHeadRoute: false,
       schema: { hide: true },
       onRequest: async () => {
-        throw new Problem(405, `This can be asked for with ${allowed} alone.`, [], { Allow: allowed })
+        throw new Problem('wrong_method', `This can be asked for with ${allowed} alone.`, [], { Allow: allowed })
       },
       handler: async () => undefined,
     })
@@ -127,11 +127,12 @@ function refuseOtherMethods(app, methods) {
 /** What came is no HTTP, or took too long: there is no request to answer to, only a socket. */
 function answerNoRequest(error, socket) {
   if (error.code === 'ECONNRESET' || !socket.writable) return
-  const [status, detail] = {
-    ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive.'],
-    HPE_HEADER_OVERFLOW: [431, 'The head of the request is too large.'],
-  }[error.code] ?? [400, 'This is no request that can be read.']
-  const body = JSON.stringify(problemBody(status, detail))
+  const [code, detail] = {
+    ERR_HTTP_REQUEST_TIMEOUT: ['too_slow', 'The request took too long to arrive.'],
+    HPE_HEADER_OVERFLOW: ['head_too_large', 'The head of the request is too large.'],
+  }[error.code] ?? ['malformed', 'This is no request that can be read.']
+  const status = CODES[code]
+  const body = JSON.stringify(problemBody(code, detail))
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `Content-Type: ${PROBLEM_JSON}`,
@@ -160,38 +161,38 @@ function openApi(config) {
   }
 }
 
-const NOT_JSON = ['The body is not JSON.', [{ field: 'body', message: 'is not JSON', allowed: 'a JSON object' }]]
+const NOT_JSON = ['The body is not JSON.', [{ field: 'body', code: 'not_json', message: 'is not JSON', allowed: 'a JSON object' }]]
 
 function answerError(error, request, reply) {
   if (error instanceof Problem) {
-    return answer(reply.headers(error.headers), error.statusCode, error.message, error.errors)
+    return answer(reply.headers(error.headers), error.code, error.message, error.errors)
   }
   if (error.validation) return invalid(error, request, reply)
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE': {
       const most = request.routeOptions.bodyLimit
-      return answer(reply, 413, 'The body is too large.', [
-        { field: 'body', message: 'is too large', allowed: `up to ${most} bytes` },
+      return answer(reply, 'too_large', 'The body is too large.', [
+        { field: 'body', code: 'too_large', message: 'is too large', allowed: `up to ${most} bytes`, limits: { maximum: most } },
       ])
     }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       if (request.url.startsWith('/api/sketches')) return answerError(wrongType(), request, reply)
-      return answer(reply, 415, 'The body must be JSON.', [
-        { field: 'Content-Type', message: 'is not taken here', allowed: 'application/json' },
+      return answer(reply, 'wrong_type', 'The body must be JSON.', [
+        { field: 'Content-Type', code: 'wrong_format', message: 'is not taken here', allowed: 'application/json' },
       ])
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
-      return answer(reply, 400, ...NOT_JSON)
+      return answer(reply, 'invalid', ...NOT_JSON)
     default:
   }
   // A prototype in it.
-  if (error instanceof SyntaxError && error.statusCode === 400) return answer(reply, 400, ...NOT_JSON)
-  if (error.statusCode >= 400 && error.statusCode < 500) return answer(reply, error.statusCode, error.message)
+  if (error instanceof SyntaxError && error.statusCode === 400) return answer(reply, 'invalid', ...NOT_JSON)
+  if (error.statusCode >= 400 && error.statusCode < 500) return answer(reply, 'malformed', error.message, [], error.statusCode)
   request.log.error({ err: error }, 'a request failed')
   if (isAwsTrouble(error)) {
-    return answer(reply.header('Retry-After', '5'), 503, 'The service has trouble just now. Try again in a moment.')
+    return answer(reply.header('Retry-After', '5'), 'unavailable', 'The service has trouble just now. Try again in a moment.')
   }
-  return answer(reply, 500, 'This was not your fault. Try again; if it happens again, tell whoever runs the service.')
+  return answer(reply, 'server_fault', 'This was not your fault. Try again; if it happens again, tell whoever runs the service.')
 }
 
 function invalid(error, request, reply) {
@@ -199,9 +200,9 @@ function invalid(error, request, reply) {
   const schema = request.routeOptions.schema?.[where]
   const errors = fieldErrors(error.validation, schema)
   if (where === 'params' && errors[0].field === 'id') return answerError(noId(), request, reply)
-  if (where === 'params') return answer(reply, 404, 'There is no such picture.', errors)
+  if (where === 'params') return answer(reply, 'not_found', 'There is no such picture.', errors)
   const [{ field, message }] = errors
-  return answer(reply, 400, `${field} ${message}.`, errors)
+  return answer(reply, 'invalid', `${field} ${message}.`, errors)
 }
 
 /** AWS throttles, fails or is out of reach, after the SDK's own attempts. */
@@ -209,6 +210,6 @@ function isAwsTrouble(error) {
   return Boolean(error.$fault || error.$metadata || error.code === 'ECONNREFUSED' || error.name === 'TimeoutError')
 }
 
-function answer(reply, status, detail, errors = []) {
-  return reply.code(status).type(PROBLEM_JSON).serializer(JSON.stringify).send(problemBody(status, detail, errors))
+function answer(reply, code, detail, errors = [], status = CODES[code]) {
+  return reply.code(status).type(PROBLEM_JSON).serializer(JSON.stringify).send(problemBody(code, detail, errors, status))
 }

@@ -36,7 +36,7 @@ export function authenticator(verifier) {
     } catch (error) {
       if (isOutage(error)) {
         request.log.error({ err: error }, 'the keys of the user pool could not be had')
-        throw new Problem(503, 'Sign-in cannot be checked just now. Try again in a moment.', [], { 'Retry-After': '5' })
+        throw new Problem('unavailable', 'Sign-in cannot be checked just now. Try again in a moment.', [], { 'Retry-After': '5' })
       }
       const why = error instanceof JwtExpiredError ? 'has expired: sign in again' : 'is not valid'
       throw unauthorized(`The access token ${why}.`)
@@ -51,5 +51,5 @@ function isOutage(error) {
 }
 
 function unauthorized(detail) {
-  return new Problem(401, detail, [], { 'WWW-Authenticate': 'Bearer' })
+  return new Problem('signed_out', detail, [], { 'WWW-Authenticate': 'Bearer' })
 }

@@ -17,41 +17,102 @@ const TITLES = {
   503: 'Not available just now',
 }
 
-/** A fault of the request: status, sentence, and the fields at fault with what is allowed. */
+/**
+ * What a refusal is called, for programs and for pages in other languages, and the status that goes with it. A code stays
+ * what it means; there may be more of them.
+ */
+export const CODES = {
+  invalid: 400, // `errors` says what
+  malformed: 400,
+  signed_out: 401,
+  wrong_address: 403,
+  address_ended: 403,
+  not_found: 404,
+  wrong_method: 405,
+  too_slow: 408,
+  already_finished: 409,
+  not_finished: 409,
+  no_pictures: 409,
+  link_ended: 410,
+  too_large: 413,
+  wrong_type: 415,
+  key_used: 422,
+  too_many_generations: 429,
+  too_many_streams: 429,
+  head_too_large: 431,
+  server_fault: 500,
+  unavailable: 503,
+}
+
+/** What can be wrong with a field. */
+export const FIELD_CODES = [
+  'missing',
+  'unknown_field',
+  'wrong_type',
+  'out_of_range',
+  'not_a_multiple',
+  'too_short',
+  'too_long',
+  'bad_characters',
+  'bad_form',
+  'not_in_list',
+  'unknown_style',
+  'unknown_sketch',
+  'needs_style',
+  'needs_sketch',
+  'key_used',
+  'empty',
+  'not_json',
+  'too_large',
+  'too_many_pixels',
+  'too_few_pixels',
+  'animation',
+  'no_lines',
+  'unreadable',
+  'wrong_format',
+]
+
+/** A fault of the request: its code, a sentence, and the fields at fault with what is allowed. */
 export class Problem extends Error {
   /**
-   * @param {number} status
+   * @param {keyof typeof CODES} code
    * @param {string} detail
-   * @param {{field: string, message: string, allowed?: string}[]} [errors]
+   * @param {FieldError[]} [errors]
    * @param {Record<string, string>} [headers]
    */
-  constructor(status, detail, errors = [], headers = {}) {
+  constructor(code, detail, errors = [], headers = {}) {
     super(detail)
-    this.statusCode = status
+    this.code = code
+    this.statusCode = CODES[code]
     this.errors = errors
     this.headers = headers
   }
 }
 
+/**
+ * @typedef {{field: string, code: string, message: string, allowed?: string, limits?: Record<string, number>}} FieldError
+ *   limits: the numbers of what is allowed, by their names in JSON Schema
+ */
+
 /** One field is wrong: 400 with its name, what is wrong with it and what is allowed. */
-export function fieldProblem(field, message, allowed) {
-  return new Problem(400, `${field} ${message}.`, [{ field, message, ...(allowed ? { allowed } : {}) }])
+export function fieldProblem(field, code, message, allowed) {
+  return new Problem('invalid', `${field} ${message}.`, [{ field, code, message, ...(allowed ? { allowed } : {}) }])
 }
 
 /** 404: the same words for what isn't there and for what is another's, so that ids tell nothing. */
 export function notFound(what) {
-  return new Problem(404, `There is no ${what} of yours with this id.`)
+  return new Problem('not_found', `There is no ${what} of yours with this id.`)
 }
 
 /** 404 for what can't be an id: it is as little there as any other that isn't. */
 export function noId() {
   const allowed = allowedBy({ type: 'string', format: 'uuid' })
-  return new Problem(404, 'There is nothing with this id: ids are UUIDs.', [{ field: 'id', message: 'is no id', allowed }])
+  return new Problem('not_found', 'There is nothing with this id: ids are UUIDs.', [{ field: 'id', code: 'bad_form', message: 'is no id', allowed }])
 }
 
-/** The body of an answer. */
-export function problemBody(status, detail, errors = []) {
-  return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, errors }
+/** The body of an answer. `status`: of a refusal that has no code of its own. */
+export function problemBody(code, detail, errors = [], status = CODES[code]) {
+  return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, code, detail, errors }
 }
 
 /** What a schema allows, in words: "256 to 1024, multiples of 8". */
@@ -82,9 +143,35 @@ export function fieldErrors(validation, schema) {
     const field = [path, extra].filter(Boolean).join('.') || 'body'
     const known = schema?.properties?.[field] ?? (field === 'body' ? schema : undefined)
     const allowed = one.keyword === 'additionalProperties' ? allowedBy(schema) : allowedBy(known)
-    return { field, message: wording(one), ...(allowed ? { allowed } : {}) }
+    const limits = limitsOf(known)
+    return { field, code: codeOf(one), message: wording(one), ...(allowed ? { allowed } : {}), ...(limits ? { limits } : {}) }
   })
 }
+
+const LIMITS = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength']
+
+/** The numbers of a schema, for who says it in words of their own. */
+function limitsOf(schema) {
+  const found = LIMITS.filter((name) => schema?.[name] !== undefined)
+  return found.length > 0 ? Object.fromEntries(found.map((name) => [name, schema[name]])) : undefined
+}
+
+/** Ajv's keywords as codes of ours: a schema that uses another one needs a code for it here. */
+const KEYWORDS = {
+  required: 'missing',
+  additionalProperties: 'unknown_field',
+  type: 'wrong_type',
+  minimum: 'out_of_range',
+  maximum: 'out_of_range',
+  multipleOf: 'not_a_multiple',
+  minLength: 'too_short',
+  maxLength: 'too_long',
+  pattern: 'bad_characters',
+  format: 'bad_form',
+  enum: 'not_in_list',
+}
+
+const codeOf = ({ keyword }) => KEYWORDS[keyword] ?? 'bad_form'
 
 function wording(one) {
   switch (one.keyword) {
@@ -103,6 +190,9 @@ function wording(one) {
   }
 }
 
+/** Code of a generation that the service's operator ended (ops/job_records.py): its message is the operator's own. */
+export const FAILED_BY_OPERATOR = 'failed_by_operator'
+
 /** Reasons of failed generations: a code for programs, a sentence for the designer. */
 export const FAILURES = {
   style_missing: (what) => `The style ${what} is not on the image server any more. Choose another style and try again.`,
@@ -115,7 +205,6 @@ export const FAILURES = {
   store_failed: () => 'The picture was made but could not be stored. Try again later.',
   sketch_missing: () => 'The drawing is no longer there. Upload it again.',
   gpu_unavailable: () => 'The graphics machine could not be started in time. Try again later.',
-  operator: (what) => what,
 }
 
 /** A failure as the record keeps it. `detail` is for the operator, and never shown to designers. */

@@ -1,5 +1,6 @@
 /** What goes over the border, in and out. The OpenAPI document is made of these. */
 import { KINDS, STATES } from './contract.js'
+import { CODES, FAILED_BY_OPERATOR, FAILURES, FIELD_CODES } from './problems.js'
 import { MAX_SEED } from './services/submissions.js'
 
 const uuid = { type: 'string', format: 'uuid' }
@@ -17,18 +18,25 @@ export const problem = {
   $id: 'Problem',
   type: 'object',
   description: 'What was wrong (RFC 9457).',
-  required: ['type', 'title', 'status', 'detail', 'errors'],
+  required: ['type', 'title', 'status', 'code', 'detail', 'errors'],
   properties: {
     type: text('Kind of problem; about:blank: as the status says.'),
     title: text('The problem in a few words.'),
     status: { type: 'integer' },
+    code: { type: 'string', enum: Object.keys(CODES), description: 'The problem, for programs: stays when words change.' },
     detail: text('The problem in a sentence, to be shown.'),
     errors: {
       type: 'array',
       items: {
         type: 'object',
-        required: ['field', 'message'],
-        properties: { field: text('The field at fault.'), message: text('What is wrong.'), allowed: text('What is allowed.') },
+        required: ['field', 'code', 'message'],
+        properties: {
+          field: text('The field at fault.'),
+          code: { type: 'string', enum: FIELD_CODES, description: 'What is wrong, for programs.' },
+          message: text('What is wrong.'),
+          allowed: text('What is allowed.'),
+          limits: { type: 'object', description: 'The numbers of what is allowed.', additionalProperties: { type: 'number' } },
+        },
       },
     },
   },
@@ -135,7 +143,13 @@ export const generation = {
     etaSeconds: { type: 'integer' },
     gpu,
     request: open('What was asked for, with the defaults that were added and the seed.'),
-    error: { type: 'object', properties: { code: { type: 'string' }, message: text('To be shown.') } },
+    error: {
+      type: 'object',
+      properties: {
+        code: { type: 'string', description: `Why it failed: ${[...Object.keys(FAILURES), FAILED_BY_OPERATOR].join(', ')}.` },
+        message: text('To be shown.'),
+      },
+    },
     images: { type: 'array', items: image },
     sketchUrl: text('Path of the drawing that was followed.'),
     favourite: { type: 'boolean', description: 'Marked by its owner.' },

@@ -23,7 +23,7 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
     },
     handler: async (request, reply) => {
       for (const field of ['prompt', 'negativePrompt', 'style']) {
-        if (request.body[field]?.isWellFormed() === false) throw fieldProblem(field, 'is not valid Unicode', 'whole characters')
+        if (request.body[field]?.isWellFormed() === false) throw fieldProblem(field, 'bad_characters', 'is not valid Unicode', 'whole characters')
       }
       const { record, isReplay } = await submissions.submit(request.user.id, request.body, keyOf(request))
       const { position = 0, etaSeconds = 0 } = await present(record)
@@ -76,7 +76,7 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
     handler: async (request, reply) => {
       const record = await own(request)
       if (events.isFull(request.user.id)) {
-        throw new Problem(429, 'You follow too many generations at once.', [], { 'Retry-After': '5' })
+        throw new Problem('too_many_streams', 'You follow too many generations at once.', [], { 'Retry-After': '5' })
       }
       const headers = reply.getHeaders()
       reply.hijack()
@@ -102,7 +102,7 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
       const done = !FINAL.includes(record.state) && (await generations.finish(record, 'cancelled'))
       const after = await own(request)
       if (!done && after.state !== 'cancelled') {
-        throw new Problem(409, `It has ${after.state} already: there is nothing to cancel.`)
+        throw new Problem('already_finished', `It has ${after.state} already: there is nothing to cancel.`)
       }
       if (done) {
         await events.tell({ id: record.id, type: 'changed' })
@@ -118,7 +118,7 @@ export function generationRoutes(app, { config, authenticate, submissions, gener
 function keyOf(request) {
   const key = request.headers['idempotency-key']
   if (key === undefined || KEY.test(key)) return key
-  throw fieldProblem('Idempotency-Key', 'has a form that is not taken', '1 to 200 visible ASCII characters')
+  throw fieldProblem('Idempotency-Key', 'bad_form', 'has a form that is not taken', '1 to 200 visible ASCII characters')
 }
 
 function writeCursor({ id, createdAt }) {
@@ -133,5 +133,5 @@ function readCursor(text) {
   } catch {
     // refused below, as any other text that is no cursor
   }
-  throw fieldProblem('cursor', 'is no cursor', '`next` of the page before')
+  throw fieldProblem('cursor', 'bad_form', 'is no cursor', '`next` of the page before')
 }

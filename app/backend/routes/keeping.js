@@ -24,7 +24,7 @@ export function keepingRoutes(app, { authenticate, generations, pictures, own, p
     schema: { summary: 'Delete a finished one for good: its pictures, its recipe, its links', params, response: { 204: schemas.nothing, ...schemas.problems } },
     handler: async (request, reply) => {
       const record = await own(request)
-      const unfinished = new Problem(409, 'It is not finished: cancel it first.')
+      const unfinished = new Problem('not_finished', 'It is not finished: cancel it first.')
       if (!FINAL.includes(record.state)) throw unfinished
       // The pictures first: should this fail half-way, the record is still there to be deleted again.
       await pictures.deleteGeneration(record.id, record.request.count)
@@ -43,7 +43,7 @@ export function keepingRoutes(app, { authenticate, generations, pictures, own, p
       const expiresAt = new Date(expires * 1000).toISOString()
       const sharedUntil = record.sharedUntil > expiresAt ? record.sharedUntil : expiresAt
       const shared = await generations.share(record.id, { shareKey: newShareKey(), sharedUntil })
-      if (!shared) throw new Problem(409, `There are no pictures to show: it has ${record.state}.`)
+      if (!shared) throw new Problem('no_pictures', `There are no pictures to show: it has ${record.state}.`)
       reply.code(201)
       return { token: shareToken(shared, expires), expiresAt }
     },
@@ -69,8 +69,8 @@ export function keepingRoutes(app, { authenticate, generations, pictures, own, p
     handler: async ({ params: { token } }) => {
       const spoken = readToken(token)
       const record = spoken && (await generations.get(spoken.id))
-      if (!isShared(record, token)) throw new Problem(404, 'There is nothing at this link.')
-      if (spoken.expires * 1000 <= Date.now()) throw new Problem(410, 'This link has ended.')
+      if (!isShared(record, token)) throw new Problem('not_found', 'There is nothing at this link.')
+      if (spoken.expires * 1000 <= Date.now()) throw new Problem('link_ended', 'This link has ended.')
       return presentShared(record, spoken.expires)
     },
   })

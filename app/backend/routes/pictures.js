@@ -31,7 +31,7 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
     },
     handler: async (request, reply) => {
       if (!Buffer.isBuffer(request.body)) throw wrongType()
-      if (request.body.length === 0) throw new Problem(400, 'The body is empty.', [{ field: 'body', message: 'is empty' }])
+      if (request.body.length === 0) throw new Problem('invalid', 'The body is empty.', [{ field: 'body', code: 'empty', message: 'is empty' }])
       const drawing = await gate(() => readDrawing(request.body, limits))
       const id = randomUUID()
       await Promise.all([
@@ -60,7 +60,7 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
     const path = request.url.split('?')[0]
     if (request.query.signature !== undefined) {
       if (isSigned(config.imageKey, path, request.query)) return
-      throw new Problem(403, 'This address is not valid any more: load the generation again for a new one.')
+      throw new Problem('address_ended', 'This address is not valid any more: load the generation again for a new one.')
     }
     await authenticate(request, reply)
     // The schema is looked at later than this.
@@ -124,8 +124,8 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
 }
 
 export function wrongType() {
-  return new Problem(415, 'The body must be a picture, with its Content-Type.', [
-    { field: 'Content-Type', message: 'is not taken here', allowed: Object.values(TYPES).join(', ') },
+  return new Problem('wrong_type', 'The body must be a picture, with its Content-Type.', [
+    { field: 'Content-Type', code: 'wrong_format', message: 'is not taken here', allowed: Object.values(TYPES).join(', ') },
   ])
 }
 

@@ -50,7 +50,7 @@ export function serviceRoutes(app, { config, authenticate, styles, gpu, queueVie
         await Promise.race([generations.unfinished(KINDS[0], { limit: 1 }), late])
       } catch (error) {
         request.log.error({ err: error }, 'not ready')
-        throw new Problem(503, 'The table of generations does not answer.', [], { 'Retry-After': '5' })
+        throw new Problem('unavailable', 'The table of generations does not answer.', [], { 'Retry-After': '5' })
       }
       return { status: 'ready' }
     },
@@ -62,7 +62,7 @@ export function serviceRoutes(app, { config, authenticate, styles, gpu, queueVie
     logLevel: 'warn',
     onRequest: async (request) => {
       // CloudFront adds the origin's secret to everybody's requests; this key only the worker has.
-      if (!equal(config.eventKey, request.headers[INTERNAL_KEY_HEADER])) throw new Problem(404, 'There is nothing here.')
+      if (!equal(config.eventKey, request.headers[INTERNAL_KEY_HEADER])) throw new Problem('not_found', 'There is nothing here.')
     },
     handler: async (request) => ({ watched: await events.tell(request.body) }),
   })

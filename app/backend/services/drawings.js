@@ -26,18 +26,18 @@ export async function readDrawing(bytes, { sketchMegapixels }) {
   const limitInputPixels = sketchMegapixels * 1_000_000
   const { width, height, pages } = await header(bytes)
   if (width * height > limitInputPixels) {
-    throw new Problem(413, `The drawing is ${width} x ${height} pixels.`, [
-      { field: 'body', message: 'has too many pixels', allowed: `up to ${sketchMegapixels} megapixels` },
+    throw new Problem('too_large', `The drawing is ${width} x ${height} pixels.`, [
+      { field: 'body', code: 'too_many_pixels', message: 'has too many pixels', allowed: `up to ${sketchMegapixels} megapixels`, limits: { maximum: sketchMegapixels } },
     ])
   }
   if (width < MIN_SIDE || height < MIN_SIDE) {
-    throw unusable(`is ${width} x ${height} pixels`, `${MIN_SIDE} pixels or more on each side`)
+    throw unusable('too_few_pixels', `is ${width} x ${height} pixels`, `${MIN_SIDE} pixels or more on each side`, { minimum: MIN_SIDE })
   }
-  if ((pages ?? 1) > 1) throw unusable('is an animation', `one picture: ${Object.keys(TYPES).join(', ')}`)
+  if ((pages ?? 1) > 1) throw unusable('animation', 'is an animation', `one picture: ${Object.keys(TYPES).join(', ')}`)
   const { data, info } = await decode(bytes, limitInputPixels)
   const size = { width: info.width, height: info.height }
   const { rgb, lines } = await linesInThread(data, size)
-  if (!lines) throw unusable('is empty: nothing stands out from its ground', 'a drawing with lines')
+  if (!lines) throw unusable('no_lines', 'is empty: nothing stands out from its ground', 'a drawing with lines')
   const [picture, white] = await Promise.all([
     sharp(rgb, { raw: { ...size, channels: 3 } }).png().toBuffer(),
     sharp(lines, { raw: { ...size, channels: 1 } }).toColourspace('b-w').png().toBuffer(),
@@ -75,8 +75,8 @@ export async function fitLines(lines, width, height) {
 async function header(bytes) {
   // The decoders of other kinds (SVG among them, which reads XML) never see what strangers send.
   if (!STARTS.some((start) => start.test(bytes.toString('latin1', 0, 12)))) {
-    throw new Problem(415, 'The body is no picture that is taken here.', [
-      { field: 'body', message: 'is no picture of a kind that is taken', allowed: Object.values(TYPES).join(', ') },
+    throw new Problem('wrong_type', 'The body is no picture that is taken here.', [
+      { field: 'body', code: 'wrong_format', message: 'is no picture of a kind that is taken', allowed: Object.values(TYPES).join(', ') },
     ])
   }
   try {
@@ -87,9 +87,9 @@ async function header(bytes) {
 }
 
 function broken() {
-  return unusable('cannot be decoded: it is broken', `whole pictures: ${Object.values(TYPES).join(', ')}`)
+  return unusable('unreadable', 'cannot be decoded: it is broken', `whole pictures: ${Object.values(TYPES).join(', ')}`)
 }
 
-function unusable(message, allowed) {
-  return new Problem(400, `The drawing ${message}.`, [{ field: 'body', message, allowed }])
+function unusable(code, message, allowed, limits) {
+  return new Problem('invalid', `The drawing ${message}.`, [{ field: 'body', code, message, allowed, ...(limits ? { limits } : {}) }])
 }

@@ -38,25 +38,25 @@ export class Submissions {
 
   async #style({ style, styleStrength }) {
     if (style === undefined) {
-      if (styleStrength !== undefined) throw fieldProblem('styleStrength', 'needs a style')
+      if (styleStrength !== undefined) throw fieldProblem('styleStrength', 'needs_style', 'needs a style')
       return undefined
     }
     const found = await this.styles.find(style)
     if (found) return found
     const names = (await this.styles.list()).map((one) => one.name)
-    throw fieldProblem('style', 'is not known', names.join(', ') || 'none yet: no style has been published')
+    throw fieldProblem('style', 'unknown_style', 'is not known', names.join(', ') || 'none yet: no style has been published')
   }
 
   async #sketch(owner, { sketchId, sketchStrength, sketchEnd }) {
     if (sketchId === undefined) {
       for (const [field, value] of Object.entries({ sketchStrength, sketchEnd })) {
-        if (value !== undefined) throw fieldProblem(field, 'needs a sketchId')
+        if (value !== undefined) throw fieldProblem(field, 'needs_sketch', 'needs a sketchId')
       }
       return undefined
     }
     const found = await this.generations.note(`sketch#${sketchId}`)
     if (found?.owner === owner) return found
-    throw fieldProblem('sketchId', 'is no sketch of yours', 'the id that POST /api/sketches gave')
+    throw fieldProblem('sketchId', 'unknown_sketch', 'is no sketch of yours', 'the id that POST /api/sketches gave')
   }
 
   #record({ id, owner, body, hash, style, sketch }) {
@@ -114,8 +114,8 @@ export class Submissions {
   async #replay(id, owner, hash) {
     const known = await this.generations.get(id)
     if (known?.owner === owner && known.requestHash === hash) return known
-    throw new Problem(422, 'This Idempotency-Key was used for another request.', [
-      { field: 'Idempotency-Key', message: 'was used for another request', allowed: 'a new key for each wish' },
+    throw new Problem('key_used', 'This Idempotency-Key was used for another request.', [
+      { field: 'Idempotency-Key', code: 'key_used', message: 'was used for another request', allowed: 'a new key for each wish' },
     ])
   }
 
@@ -123,7 +123,7 @@ export class Submissions {
     const { secondsPerPicture } = await this.queueView.lengths(kind).catch(() => ({ secondsPerPicture: 10 }))
     const most = this.limits.unfinishedPerUser
     return new Problem(
-      429,
+      'too_many_generations',
       `No more than ${most} unfinished at once: wait for one, or cancel one.`,
       [],
       { 'Retry-After': String(Math.max(1, Math.ceil(secondsPerPicture))) },

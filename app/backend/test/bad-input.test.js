@@ -5,6 +5,7 @@ import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs'
 import assert from 'node:assert/strict'
 import { createHmac, createSign, generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { CODES, FIELD_CODES } from '../problems.js'
 import { signedPath } from '../signing.js'
 import { badPictures } from './bad-pictures.js'
 import { exchange, send } from './raw-client.js'
@@ -286,6 +287,7 @@ const TABLE = {
 
 describe('bad input', () => {
   let aws, api, port, pictures, ids, stock
+  const told = new Set()
   before(async () => {
     pictures = await badPictures()
     aws = await emulateAws()
@@ -308,8 +310,9 @@ describe('bad input', () => {
           assert.equal(answer.status, status, answer.body)
           assert.match(answer.headers['content-type'], /^application\/problem\+json/)
           const problem = JSON.parse(answer.body)
-          assert.deepEqual(Object.keys(problem), ['type', 'title', 'status', 'detail', 'errors'])
-          assert.equal(problem.status, status)
+          assert.deepEqual(Object.keys(problem), ['type', 'title', 'status', 'code', 'detail', 'errors'])
+          assert.deepEqual([problem.status, CODES[problem.code]], [status, status])
+          for (const one of problem.errors) told.add(one.code)
           for (const said of ['type', 'title', 'detail']) assert.ok(problem[said], `${said} is empty`)
           assert.doesNotMatch(answer.body, /\bat .*\.js|node_modules|FST_ERR|DynamoDB|Exception/, 'nothing of our inside is told')
           if (!field) return assert.ok(problem.detail.includes(words), answer.body)
@@ -335,6 +338,16 @@ describe('bad input', () => {
       assert.match(answer, /content-type: application\/problem\+json/i)
       assert.equal(JSON.parse(answer.split('\r\n\r\n')[1]).status, status)
     }
+  })
+
+  it('calls every fault of a field by a code of the list, and knows none that never comes', () => {
+    // The last is told in the tests of the API itself: it needs a request before.
+    assert.deepEqual([...told, 'key_used'].sort(), [...FIELD_CODES].sort())
+  })
+
+  it('tells the numbers of what is allowed, for who says it in another language', async () => {
+    const answer = await send(port, complete(wish({ width: 100 }), { ids, pictures }))
+    assert.deepEqual(JSON.parse(answer.body).errors[0].limits, { minimum: 256, maximum: 1024, multipleOf: 8 })
   })
 
   it('has a table of 60 cases at least', () => {
