@@ -9,7 +9,7 @@ const { chromium } = require('playwright-core')
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run']
 const WAIT_MS = 15_000
-export const { PAGE_URL, API_URL, DOOR_URL, DEMO_EMAIL, DEMO_PASSWORD } = process.env
+export const { PAGE_URL, API_URL, DOOR_URL } = process.env
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS })
 

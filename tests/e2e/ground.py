@@ -179,8 +179,6 @@ def page(cli: Path, folder: Path) -> Generator[dict[str, str]]:
                 "API_URL": running.made.url,
                 "DOOR_URL": door,
                 "CHROMIUM": str(CHROMIUM),
-                "DEMO_EMAIL": running.made.email,
-                "DEMO_PASSWORD": running.made.password,
             }
 
 
