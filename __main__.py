@@ -17,6 +17,7 @@ from components.network import Network, NetworkArgs
 from components.notebook import Notebook, NotebookArgs
 from components.operations import Operations, OperationsArgs
 from components.storage import Storage, StorageArgs
+from components.training import Training, TrainingArgs
 
 settings = configuration.load()
 stack, prefix, region = (
@@ -155,6 +156,18 @@ notebook = Notebook(
     ),
     on_aws,
 )
+training = Training(
+    f"{prefix}-training",
+    TrainingArgs(
+        stack=stack,
+        settings=settings.training,
+        vpc_id=network.vpc_id,
+        subnet_ids=network.private_subnet_ids,
+        bucket_arn=storage.bucket_arn,
+        region=region,
+    ),
+    on_aws,
+)
 operations = Operations(
     f"{prefix}-operations",
     OperationsArgs(
@@ -191,6 +204,7 @@ named = outputs.export(
         userPoolId=identity.user_pool_id,
         userPoolClientId=identity.user_pool_client_id,
         notebookName=notebook.notebook_name,
+        training=training.job,
         amplifyAppId=frontend.app_id,
         frontendUrl=frontend.url,
         dashboardUrl=operations.dashboard_url,
@@ -202,6 +216,7 @@ named = outputs.export(
             for k, v in {
                 "frontend": frontend.reason,
                 "notebook": notebook.reason,
+                "training": training.reason,
             }.items()
             if v
         },

@@ -40,6 +40,7 @@ ML_SERVER = "ml-server"
 BACKEND = "backend"
 NOTEBOOK = "notebook"
 NAT = "nat"
+TRAINING = "training"
 
 READY_STATES = ("pending", "running", "ready", "failed")
 """Values of `state` in a machine's readiness record."""
@@ -115,6 +116,11 @@ def boot_parameter(stack: str, role: str) -> str:
 def notebook_name(stack: str) -> str:
     """SageMaker's name for the notebook, unique in the account."""
     return f"FineTuneNotebookInstance-{stack}"
+
+
+def training_job_prefix(stack: str) -> str:
+    """Beginning of the names of the stack's training jobs; their role may write no other job's log."""
+    return f"{prefix(stack)}-"
 
 
 def log_group(stack: str, role: str) -> str:

@@ -39,5 +39,17 @@ NOTEBOOK_TYPES: tuple[str, ...] = (
 )
 """GPU types of `notebook-al2023-v1`, and the small one for looking at pictures and captions."""
 
+TRAINING_TYPES: tuple[str, ...] = tuple(
+    f"ml.{family}.{size}" for family in _GPU_FAMILIES for size in ("xlarge", "2xlarge")
+)
+"""GPU types of a training job: one GPU each, for a LoRA of Stable Diffusion 1.5 needs 8 GB of its memory."""
+
+TRAINING_DOLLARS_PER_HOUR: dict[str, float] = {
+    "ml.g4dn.xlarge": 0.7364,
+    "ml.g5.xlarge": 1.408,
+    "ml.g6.xlarge": 1.127,
+}
+"""US dollars an hour on demand in us-east-1, as the AWS Price List had them in August 2026; spot is some 60 % less."""
+
 NAT_INSTANCE_TYPE = "t4g.nano"
 """Up to 5 Gb/s in bursts: enough for one ML server's installs, at about a tenth of a NAT gateway's price."""

@@ -37,6 +37,9 @@ class Outputs:
     userPoolId: pulumi.Input[str] = _told("Cognito user pool: who may sign in.")
     userPoolClientId: pulumi.Input[str] = _told("Client of the user pool that the page signs in with.")
     notebookName: pulumi.Input[str | None] = _told("SageMaker notebook instance, or null when switched off.")
+    training: pulumi.Input[Mapping[str, Any] | None] = _told(
+        "What `ops loras train` starts a SageMaker job with: role, image, instance type, limits; null when switched off."
+    )
     amplifyAppId: pulumi.Input[str | None] = _told("Amplify app, or null when left out.")
     frontendUrl: pulumi.Input[str | None] = _told("Address of the web page, or null when left out.")
     dashboardUrl: pulumi.Input[str] = _told("CloudWatch dashboard of the stack.")

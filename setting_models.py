@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 import contract
 import setting_rules as rules
-from instance_types import BACKEND_TYPES, GPU_TYPES, NOTEBOOK_TYPES
+from instance_types import BACKEND_TYPES, GPU_TYPES, NOTEBOOK_TYPES, TRAINING_TYPES
 
 MfaMode = Literal["none", "optional", "required"]
 """`none` and not `off`: YAML 1.1, which PyYAML speaks, reads a bare off as false."""
@@ -293,6 +293,33 @@ class NotebookSettings(Section):
         1440,
         "It stops itself after this long without work; 0: never.",
         "minutes",
+    )
+
+
+class TrainingSettings(Section):
+    """Training jobs on SageMaker: `ops loras train`. Nothing costs anything until one is started."""
+
+    enabled: bool = _setting(True, "Whether styles can be trained without the notebook.")
+    instance_type: Annotated[str, _one_of("a training instance type", TRAINING_TYPES)] = _setting(
+        "ml.g5.xlarge", "Size of the machine of a job.", allowed=", ".join(TRAINING_TYPES)
+    )
+    image_uri: Annotated[str, _checked(rules.image_uri_fault)] | None = _setting(
+        None,
+        "Image with PyTorch and CUDA; none: AWS's own for PyTorch 2.6.",
+        allowed="<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
+    )
+    spot: bool = _setting(True, "Spare capacity at about 60 % off; an interruption costs an epoch at most.")
+    volume_gib: int = _number(50, 20, 1000, "Disk of a job: set, base model, checkpoints.", "GiB")
+    max_minutes: int = _number(240, 10, 1440, "A job ends after this long.", "minutes")
+    max_dollars: float = _number(
+        5.0, 0.5, 1000, "A job ends when it has cost this at the full price.", "US dollars"
+    )
+    dollars_per_hour: float | None = Field(
+        None,
+        gt=0,
+        le=100,
+        description="Price of the instance type in your Region; none: the one of us-east-1, where it is known.",
+        json_schema_extra={"unit": "US dollars", "allowed": "more than 0, to 100 US dollars"},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import schedules
 from components import addresses
+from instance_types import TRAINING_DOLLARS_PER_HOUR
 
 REGIONS = (
     *("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "sa-east-1"),
@@ -136,6 +137,18 @@ def certificate_fault(value: str) -> str | None:
         None
         if ok
         else "is not a certificate's ARN in us-east-1; allowed: arn:aws:acm:us-east-1:<account>:certificate/<id>"
+    )
+
+
+def image_uri_fault(value: str) -> str | None:
+    """Images in ECR: SageMaker takes training images from nowhere else."""
+    ok = re.fullmatch(
+        r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z0-9][a-z0-9._/-]*:[\w.-]{1,128}", value
+    )
+    return (
+        None
+        if ok
+        else "is no image in ECR; allowed: <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>"
     )
 
 
@@ -308,6 +321,25 @@ def _subdomain_rule(frontend: Any) -> list[str]:
     return []
 
 
+def _price_rule(training: Any) -> list[str]:
+    if training.enabled and not (
+        training.dollars_per_hour or training.instance_type in TRAINING_DOLLARS_PER_HOUR
+    ):
+        return [
+            f"sd-app:training.dollarsPerHour: must be set for {training.instance_type}, whose price is not known here, or "
+            f"maxDollars could not be kept; known: {', '.join(TRAINING_DOLLARS_PER_HOUR)}"
+        ]
+    return []
+
+
+def _image_region_rule(training: Any, aws: Any) -> list[str]:
+    if training.image_uri and f".ecr.{aws.region}." not in training.image_uri:
+        return [
+            f"sd-app:training.imageUri: lies in another Region; SageMaker takes images of its own alone, aws:region {aws.region}"
+        ]
+    return []
+
+
 def _schedule_rules(operations: Any) -> list[str]:
     return [
         f"sd-app:operations.{name}Start: needs sd-app:operations.{name}Stop, or the machine runs until somebody notices"
@@ -334,5 +366,7 @@ _CROSS_RULES: tuple[tuple[tuple[str, ...], Callable[..., list[str]]], ...] = (
     (("limits",), _limits_rules),
     (("limits", "jobs"), _wait_rule),
     (("frontend",), _subdomain_rule),
+    (("training",), _price_rule),
+    (("training", "aws"), _image_region_rule),
     (("operations",), _schedule_rules),
 )

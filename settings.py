@@ -32,6 +32,7 @@ from setting_models import (
     RepositorySettings,
     Section,
     StorageSettings,
+    TrainingSettings,
 )
 
 SECTIONS: dict[str, type[Section]] = {
@@ -44,6 +45,7 @@ SECTIONS: dict[str, type[Section]] = {
     "mlServer": MlServerSettings,
     "backend": BackendSettings,
     "notebook": NotebookSettings,
+    "training": TrainingSettings,
     "frontend": FrontendSettings,
     "operations": OperationsSettings,
     "repository": RepositorySettings,
@@ -70,6 +72,7 @@ class Settings:
     ml_server: MlServerSettings
     backend: BackendSettings
     notebook: NotebookSettings
+    training: TrainingSettings
     frontend: FrontendSettings
     operations: OperationsSettings
     repository: RepositorySettings

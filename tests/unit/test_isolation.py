@@ -13,10 +13,13 @@ from tests.unit.test_program import custom, program, statements
 NAMES = ("name", "bucket", "dashboardName", "namePrefix", "groupName")
 """Inputs that become physical names."""
 SHARED_BY_AWS = re.compile(
-    r"arn:aws:logs:[^:]+:\d+:log-group:/aws/sagemaker/NotebookInstances(:log-stream:.*)?"
+    r"arn:aws:logs:[^:]+:\d+:log-group:/aws/sagemaker/(NotebookInstances|TrainingJobs)(:log-stream:.*|:\*)?"
+    r"|arn:aws:ecr:[^:]+:763104351884:repository/pytorch-training"
+    r"|arn:aws:ec2:[^:]+:\d+:network-interface/\*"
 )
-"""SageMaker writes all notebooks of an account to this one group, and the streams are the notebooks' own."""
-WITHOUT_RESOURCE = {"SessionManager", "OwnMetrics", "SeeTheMlServer"}
+"""SageMaker writes all notebooks and all jobs of an account to a group each, and the streams are their own. The image is
+AWS's. Interfaces have no name before they are made: the subnets, which are the stack's, keep them apart."""
+WITHOUT_RESOURCE = {"SessionManager", "OwnMetrics", "SeeTheMlServer", "ImageLogin", "SeeTheNetwork"}
 """Statements on `*`: their actions know no resource, and they read or concern the caller itself. test_program holds
 that no others exist."""
 

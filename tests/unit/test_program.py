@@ -74,7 +74,7 @@ def test_every_machine_has_imdsv2_and_an_encrypted_disk(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_star_as_resource_stands_only_where_the_action_knows_no_resource(stack: str) -> None:
-    allowed = {"SessionManager", "OwnMetrics", "SeeTheMlServer"}
+    allowed = {"SessionManager", "OwnMetrics", "SeeTheMlServer", "ImageLogin", "SeeTheNetwork"}
     for role, statement in statements(stack):
         if "*" in statement["Resource"]:
             assert statement["Sid"] in allowed, f"{role}: {statement}"
