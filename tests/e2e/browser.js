@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const require = createRequire(new URL('../../app/frontend/package.json', import.meta.url))
 const { chromium } = require('playwright-core')
@@ -19,6 +20,17 @@ export async function ask(action, said = {}) {
   const told = await answer.json()
   assert.ok(answer.ok, `${action}: ${told}`)
   return told
+}
+
+/** Ask again and again until it is so; what was said then. Fails, naming `what`, when it takes too long. */
+export async function until(what, isSo, limit = WAIT_MS) {
+  const end = Date.now() + limit
+  for (;;) {
+    const said = await isSo()
+    if (said) return said
+    assert.ok(Date.now() < end, `${what}: not after ${limit / 1000} s`)
+    await sleep(50)
+  }
 }
 
 /** A new user of the stack. */
@@ -82,6 +94,19 @@ export async function setSteps(page, steps) {
   const slider = page.getByLabel('Steps')
   if (!(await slider.isVisible())) await page.getByText('Advanced', { exact: true }).click()
   await slider.fill(String(steps))
+}
+
+/** Let a file fall on an element, as from another window. */
+export async function drop(target, { name, mimeType, buffer }) {
+  const files = await target.page().evaluateHandle(
+    ([bytes, file, type]) => {
+      const dragged = new DataTransfer()
+      dragged.items.add(new File([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))], file, { type }))
+      return dragged
+    },
+    [buffer.toString('base64'), name, mimeType],
+  )
+  for (const step of ['dragenter', 'dragover', 'drop']) await target.dispatchEvent(step, { dataTransfer: files })
 }
 
 /** The card's state: as the API calls it. */

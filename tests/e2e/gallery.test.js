@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
-import { ask, assertAccessible, launch, open, openStudio, PAGE_URL, signIn, newDesigner } from './browser.js'
+import { ask, assertAccessible, launch, open, openStudio, PAGE_URL, signIn, newDesigner, until } from './browser.js'
 
 const MANY = 30
 
@@ -126,9 +126,11 @@ describe('the gallery', () => {
     const { page, close } = await open(browser)
     await page.goto(`${PAGE_URL}/shared/${token}`)
     await page.getByRole('heading', { name: 'A room for you' }).waitFor()
-    await page.waitForTimeout(4500)
-    await page.reload()
-    await page.getByRole('heading', { name: 'This link has ended' }).waitFor()
+    await until('the link ends', async () => {
+      await page.reload()
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      return page.getByRole('heading', { name: 'This link has ended' }).isVisible()
+    })
     await close()
   })
 

@@ -1,7 +1,7 @@
 /** Asking for pictures, seeing them come, and what is refused. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { assertAccessible, cardOf, launch, makePicture, openStudio, setSteps, waitForState } from './browser.js'
+import { assertAccessible, cardOf, drop, launch, makePicture, openStudio, setSteps, until, waitForState } from './browser.js'
 
 describe('a picture', () => {
   let browser
@@ -56,7 +56,11 @@ describe('a picture', () => {
   it('follows a drawing that was uploaded', async () => {
     const { page, close } = await openStudio(browser)
     await page.getByText('From a drawing').click()
-    await page.getByLabel('Choose a drawing, or drop it here').setInputFiles({ name: 'room.png', mimeType: 'image/png', buffer: await drawing(page) })
+    const file = { name: 'room.png', mimeType: 'image/png', buffer: await drawing(page) }
+    await page.getByLabel('Choose a drawing, or drop it here').setInputFiles(file)
+    await page.getByRole('img', { name: 'Your drawing' }).waitFor()
+    await page.getByRole('button', { name: 'Another drawing' }).click()
+    await drop(page.getByText('Choose a drawing, or drop it here'), file)
     await page.getByRole('img', { name: 'Your drawing' }).waitFor()
     await assertAccessible(page, 'the studio with a drawing')
     await page.getByLabel('How closely it is followed').fill('3')
