@@ -1,12 +1,13 @@
 /** Asking for pictures, seeing them come, and what is refused. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
-import { assertAccessible, cardOf, drop, launch, makePicture, openStudio, setSteps, until, waitForState } from './browser.js'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { API_URL, ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, setSteps, until, waitForState } from './browser.js'
 
 describe('a picture', () => {
   let browser
   before(async () => (browser = await launch()))
   after(() => browser.close())
+  afterEach(() => ask('hang', { on: false }))
 
   it('from words is seen sharpening, step by step, until it is there', async () => {
     const { page, close } = await openStudio(browser)
@@ -14,20 +15,40 @@ describe('a picture', () => {
     await page.getByRole('button', { name: 'Morning light' }).click()
     await page.getByText('Indochine').click()
     const card = await makePicture(page, 'a long table', { steps: 40 })
+    const seen = await watch(card)
     await card.getByRole('img', { name: 'Preview of the picture' }).waitFor()
-    const seen = new Set()
-    while ((await card.getAttribute('data-state')) !== 'succeeded') {
-      const bar = await card.getByRole('progressbar').getAttribute('aria-valuenow', { timeout: 1000 }).catch(() => null)
-      if (bar !== null) seen.add(Number(bar))
-      await page.waitForTimeout(100)
-    }
-    assert.ok(seen.size >= 4, `steps seen: ${[...seen]}`)
-    assert.ok(Math.max(...seen) < 100, 'never full before the picture is there')
+    await waitForState(card, 'succeeded')
+    const { bars, previews, waits } = await seen()
+    assert.ok(bars.length >= 4, `shares seen: ${bars}`)
+    assert.ok(Math.max(...bars) < 100, 'never full before the picture is there')
+    assert.ok(previews >= 2, `${previews} different previews were seen: it does not sharpen`)
+    assert.ok(waits.every((text) => /^ready in about \d+ (s|min)$/.test(text)) && waits.length > 0, `how long it takes was told as: ${waits}`)
     const picture = card.getByRole('link', { name: /^Picture 1/ }).locator('img')
     assert.ok(await picture.evaluate(async (img) => (await img.decode(), img.naturalWidth)))
     await card.getByText('kitchen, a long table, soft morning light').waitFor()
     await page.getByText('A picture is ready.').waitFor()
+    const sample = page.locator('label').filter({ hasText: 'Indochine' }).locator('img')
+    assert.ok(await sample.evaluate(async (img) => (await img.decode(), img.naturalWidth)), 'the style is shown by a picture in it')
     await assertAccessible(page, 'the studio with a picture')
+    await close()
+  })
+
+  it('that waits behind another says so, and when it will be there', async () => {
+    const { page, close } = await openStudio(browser)
+    await ask('hang', { on: true, step: 3 })
+    const made = []
+    // The worker has two with ComfyUI: the second begins as soon as the first is done.
+    for (const text of ['one that is made', 'one that is about to be', 'the next one', 'the last one']) made.push(await makePicture(page, text, { steps: 8 }))
+    const [first, , next, last] = made
+    await first.getByText('Drawing, ').waitFor()
+    await next.getByText('Next in line').waitFor()
+    await last.getByText('One wish before yours').waitFor()
+    await page.getByRole('link', { name: /4 pictures on their way/ }).waitFor()
+    const told = []
+    for (const card of [first, next, last]) told.push(Number((await card.getByText(/^ready in about/).textContent()).match(/(\d+) s$/)[1]))
+    assert.ok(told[0] > 0 && told[1] > told[0] && told[2] > told[1], `who waits longer is told so: ${told} s`)
+    await ask('hang', { on: false })
+    for (const card of made) await waitForState(card, 'succeeded')
     await close()
   })
 
@@ -55,12 +76,9 @@ describe('a picture', () => {
 
   it('follows a drawing that was uploaded', async () => {
     const { page, close } = await openStudio(browser)
-    await page.getByText('From a drawing').click()
-    const file = { name: 'room.png', mimeType: 'image/png', buffer: await drawing(page) }
-    await page.getByLabel('Choose a drawing, or drop it here').setInputFiles(file)
-    await page.getByRole('img', { name: 'Your drawing' }).waitFor()
+    await uploadDrawing(page)
     await page.getByRole('button', { name: 'Another drawing' }).click()
-    await drop(page.getByText('Choose a drawing, or drop it here'), file)
+    await drop(page.getByText('Choose a drawing, or drop it here'), await drawing(page))
     await page.getByRole('img', { name: 'Your drawing' }).waitFor()
     await assertAccessible(page, 'the studio with a drawing')
     await page.getByLabel('How closely it is followed').fill('3')
@@ -92,6 +110,40 @@ describe('a picture', () => {
     assert.equal(await page.getByLabel('Steps').inputValue(), '7')
     await close()
   })
+
+  for (const [from, begin] of [
+    ['words', async () => {}],
+    ['a drawing', uploadDrawing],
+  ]) {
+    it(`from ${from}, again, is the same picture by the same recipe`, async () => {
+      const { page, close } = await openStudio(browser)
+      await begin(page)
+      await page.getByText('Indochine').click()
+      await page.getByRole('button', { name: 'Morning light' }).click()
+      await setSteps(page, 5)
+      await page.getByLabel('Strength of Indochine').fill('0.6')
+      await page.getByLabel('Guidance').fill('4')
+      await page.getByLabel('Leave out').fill('people')
+      if (from === 'words') {
+        await page.getByText('3:2', { exact: true }).click()
+        await page.getByText('Fine', { exact: true }).click()
+      } else {
+        await page.getByLabel('How closely it is followed').fill('3')
+      }
+      const card = await makePicture(page, 'a room to be made twice', { steps: 5, variations: 2 })
+      await waitForState(card, 'succeeded')
+      await page.getByRole('button', { name: 'Clear' }).click()
+      await card.getByRole('button', { name: 'Again' }).click()
+      await page.getByRole('button', { name: /^Make/ }).click()
+      await page.waitForFunction(() => document.querySelectorAll('article[data-state=succeeded]').length === 2)
+      const [again, first] = await Promise.all((await page.locator('article').evaluateAll((all) => all.map((one) => one.dataset.id))).map((id) => recordOf(page, id)))
+      assert.notEqual(again.id, first.id)
+      assert.deepEqual(again.request, first.request)
+      assert.deepEqual(again.recipe, first.recipe)
+      assert.deepEqual([first.request.steps, first.request.styleStrength, first.request.guidance, first.request.negativePrompt, first.request.count], [5, 0.6, 4, 'people', 2])
+      await close()
+    })
+  }
 
   it('that cannot be is refused at the field, by the page and by the API', async () => {
     const { page, close } = await openStudio(browser)
@@ -142,5 +194,37 @@ async function drawing(page) {
     pen.strokeRect(260, 160, 90, 90)
     return canvas.toDataURL()
   })
-  return Buffer.from(url.split(',')[1], 'base64')
+  return { name: 'room.png', mimeType: 'image/png', buffer: Buffer.from(url.split(',')[1], 'base64') }
+}
+
+async function uploadDrawing(page) {
+  await page.getByText('From a drawing').click()
+  await page.getByLabel('Choose a drawing, or drop it here').setInputFiles(await drawing(page))
+  await page.getByRole('img', { name: 'Your drawing' }).waitFor()
+}
+
+/** A wish as the API tells it to its owner, with its whole recipe. */
+function recordOf(page, id) {
+  return page.evaluate(async (address) => {
+    const [, kept] = Object.entries(localStorage).find(([key]) => key.endsWith(':session'))
+    return (await fetch(address, { headers: { Authorization: `Bearer ${JSON.parse(kept).accessToken}` } })).json()
+  }, `${API_URL}/api/generations/${id}`)
+}
+
+/** Keeps what a card shows from now on; asked later: shares of the bar, how many different previews, and times told. */
+async function watch(card) {
+  await card.evaluate((element) => {
+    const seen = { bars: new Set(), previews: new Set(), waits: new Set() }
+    const look = () => {
+      const bar = element.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow')
+      if (bar) seen.bars.add(Number(bar))
+      const preview = element.querySelector('img.preview')?.src
+      if (preview) seen.previews.add(preview)
+      for (const { textContent } of element.querySelectorAll('.progress .small')) seen.waits.add(textContent)
+    }
+    new MutationObserver(look).observe(element, { subtree: true, childList: true, attributes: true, characterData: true })
+    look()
+    globalThis.seenOfCard = seen
+  })
+  return () => card.page().evaluate(() => ({ bars: [...globalThis.seenOfCard.bars], previews: globalThis.seenOfCard.previews.size, waits: [...globalThis.seenOfCard.waits] }))
 }
