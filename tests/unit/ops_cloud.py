@@ -43,6 +43,8 @@ class Cloud:
     endpoint: str = ""
     requests: list[str] = field(default_factory=list[str])
     refuse: Refuse = lambda method, path: False
+    # S3's conditional writes are atomic; moto's threads know no such thing.
+    _conditional: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """WSGI: count, then break off or ask moto."""
@@ -53,6 +55,9 @@ class Cloud:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return []
+        if "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ:
+            with self._conditional:
+                return _application()(environ, start_response)
         return _application()(environ, start_response)
 
     def client(self, service: str, region: str = REGION) -> Any:
