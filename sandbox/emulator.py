@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,8 @@ class Emulator:
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     # DynamoDB's writes are atomic, and its conditions hold between two callers; moto's threads know no such thing.
     _dynamodb: threading.Lock = field(default_factory=threading.Lock)
+    # So do S3's (docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+    _conditional: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         light_tables.install()
@@ -82,7 +85,8 @@ class Emulator:
             told.append(status)
             return start_response(status, *rest)
 
-        answer = self._moto(environ, start)
+        with self._conditional if _is_conditional_write(environ) else nullcontext():
+            answer = self._moto(environ, start)
         if call.service == "sqs":
             self._sqs.changed()
         if call.writes and told and told[0].startswith("2"):
@@ -125,6 +129,13 @@ class Emulator:
         except ValueError as error:  # WrongFault, and what is no JSON
             return "400 Bad Request", {"error": str(error)}
         return "200 OK", {"set": self.faults.shown(), "happened": self.faults.happened}
+
+
+def _is_conditional_write(environ: Environ) -> bool:
+    """A PUT that asks for a condition to hold, as S3 knows them."""
+    return environ["REQUEST_METHOD"] == "PUT" and (
+        "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
+    )
 
 
 def _unseen(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""The emulator holds what DynamoDB promises to two callers at once, which moto by itself does not."""
+"""The emulator holds what DynamoDB and S3 promise to two callers at once, which moto by itself does not."""
 
 from __future__ import annotations
 
@@ -117,3 +117,20 @@ def test_a_limit_in_a_transaction_holds_and_a_refused_one_leaves_nothing(table: 
     assert set(item(table, "owner#1")["unfinished"]["SS"]) == accepted
     there = table.scan(TableName=TABLE, ConsistentRead=True)["Items"]
     assert {one["id"]["S"] for one in there if one["id"]["S"].startswith("generation-")} == accepted
+
+
+@pytest.mark.parametrize("condition", [{"IfNoneMatch": "*"}, {"IfMatch": ""}], ids=["new", "changed"])
+def test_of_many_who_write_an_object_under_a_condition_one_wins(
+    table: Any, condition: dict[str, str]
+) -> None:
+    session: Any = boto3.session.Session("test", "test", region_name="us-east-1")
+    config = Config(max_pool_connections=CALLERS, retries={"total_max_attempts": 1})
+    s3 = session.client("s3", endpoint_url=table.meta.endpoint_url, config=config)
+    bucket = f"atomic-{'-'.join(condition).lower()}"
+    s3.create_bucket(Bucket=bucket)
+    if "IfMatch" in condition:
+        condition = {"IfMatch": s3.put_object(Bucket=bucket, Key="alias", Body=b"before")["ETag"]}
+    outcomes = at_once(
+        lambda number: s3.put_object(Bucket=bucket, Key="alias", Body=str(number).encode(), **condition)
+    )
+    assert sorted(set(outcomes)) == ["PreconditionFailed", "done"] and outcomes.count("done") == 1
