@@ -74,6 +74,20 @@ describe('a picture', () => {
     await close()
   })
 
+  it('has its place on a phone from the beginning, too', async () => {
+    const { page, close } = await openStudio(browser, { phone: true })
+    await ask('hang', { on: true, step: 1 })
+    const card = await makePicture(page, 'one in its place', { steps: 6 })
+    const size = () => card.evaluate((element) => [element.clientWidth, element.querySelector('.place').clientWidth, element.querySelector('.place').clientHeight])
+    await page.waitForFunction((element) => element.querySelector('.still'), await card.elementHandle())
+    const before = await size()
+    assert.deepEqual(before, [before[0], before[0], before[0]], 'a square as wide as the card')
+    await ask('hang', { on: false })
+    await waitForState(card, 'succeeded')
+    assert.deepEqual(await size(), before, 'nothing jumped')
+    await close()
+  })
+
   it('follows a drawing that was uploaded', async () => {
     const { page, close } = await openStudio(browser)
     await uploadDrawing(page)
