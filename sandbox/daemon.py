@@ -288,12 +288,18 @@ def main(folder: Path) -> None:
     from sandbox.command import CommandProvider
     from sandbox.machines.supervisor import Supervisor
     from sandbox.provider import AwsProvider
+    from sandbox.training_jobs import TrainingJobs
+    from sandbox.training_run import Runner
 
     store = Store(folder / "store")
     store.wipe()  # moto forgot its half with the process before, so ours must go too
     identity = secrets.token_hex(16)
     machines = Supervisor(folder / "machines", REGION)
-    endpoint = emulator.serve(identity, _last_port(folder), lambda: leftovers.left(store), machines.saw_call)
+    runner = Runner(folder / "training", REGION)
+    training = TrainingJobs(emulator.ACCOUNT, REGION, runner)
+    endpoint = runner.endpoint = emulator.serve(
+        identity, _last_port(folder), lambda: leftovers.left(store), machines.saw_call, training
+    )
     os.environ["AWS_ENDPOINT_URL"] = endpoint  # for the commands that run from here
     if os.environ.get(MACHINES):
         machines.start(endpoint)
@@ -314,6 +320,7 @@ def main(folder: Path) -> None:
     draft.replace(folder / "sandbox.json")
     threading.Thread(target=schema.warm, args=(TYPES,), daemon=True).start()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    training.close()
     machines.close()
     command.stop()
     os._exit(0)  # threads in the middle of a request don't keep the process

@@ -22,6 +22,7 @@ from sandbox.calls import Call, Environ, body_of, read_call
 from sandbox.faults import Answer, Faults
 from sandbox.long_poll import LongPoll
 from sandbox.run_command import RunCommand
+from sandbox.training_jobs import TrainingJobs
 
 WHO = "/_sandbox"
 """Path that answers with the emulator's identity."""
@@ -35,6 +36,9 @@ FAULTS = "/_sandbox/faults"
 COMMANDS = "/_sandbox/commands"
 """Path at which an instance's agent takes its commands (GET) and says how they ended (POST): run_command.py."""
 RUN_COMMAND = ("SendCommand", "GetCommandInvocation")
+
+TRAINING = "/_sandbox/training"
+"""Path at which a test takes a job's spot machine away, or sets quotas (POST): training_jobs.py."""
 
 ACCOUNT = DEFAULT_ACCOUNT_ID
 """The emulated AWS account."""
@@ -51,6 +55,7 @@ class Emulator:
     identity: str
     leftovers: Callable[[], list[str]]
     seen: Seen
+    training: TrainingJobs | None = None
     faults: Faults = field(default_factory=Faults)
     commands: RunCommand = field(default_factory=RunCommand)
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
@@ -78,7 +83,11 @@ class Emulator:
         if (call.service, call.action) == ("sqs", "ReceiveMessage"):
             return self._sqs.receive(environ, start_response)
         if call.service == "ssm" and call.action in RUN_COMMAND:
-            return self._run_command(call.action, environ, start_response)
+            return _answer_json(self.commands.call(call.action, json.loads(body_of(environ))), start_response)
+        if self.training and call.service in TrainingJobs.SERVICES:
+            said = self.training.call(call.service, call.action, body_of(environ))
+            if said is not None:
+                return _answer_json(said, start_response)
         told: list[str] = []
 
         def start(status: str, *rest: Any) -> Any:
@@ -107,17 +116,14 @@ class Emulator:
             case emulated, "POST" if emulated == COMMANDS:
                 known = self.commands.ended(json.loads(body_of(environ)))
                 status, said = ("200 OK", {}) if known else ("404 Not Found", {"error": "no such command"})
+            case "/_sandbox/training", "POST" if self.training:
+                known = self.training.told(json.loads(body_of(environ)))
+                status, said = (
+                    ("200 OK", {}) if known else ("404 Not Found", {"error": "no such job on spot"})
+                )
             case _:
                 status, said = "404 Not Found", {"error": f"there is no {path}"}
         start_response(status, [("Content-Type", "application/json")])
-        return [json.dumps(said).encode()]
-
-    def _run_command(self, action: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        said = self.commands.call(action, json.loads(body_of(environ)))
-        status = "200 OK"
-        if isinstance(said, tuple):
-            status, said = "400 Bad Request", {"__type": said[0], "message": said[1]}
-        start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
         return [json.dumps(said).encode()]
 
     def _change_faults(self, method: str, environ: Environ) -> tuple[str, Any]:
@@ -149,17 +155,32 @@ def _mend_delete_markers() -> None:
     marker.dispose = lambda self: None  # pyright: ignore[reportUnknownLambdaType]  # moto has no types
 
 
-def serve(identity: str, port: int, leftovers: Callable[[], list[str]], seen: Seen = _unseen) -> str:
+def serve(
+    identity: str,
+    port: int,
+    leftovers: Callable[[], list[str]],
+    seen: Seen = _unseen,
+    training: TrainingJobs | None = None,
+) -> str:
     """Start moto on 127.0.0.1 in a thread, on this port or, if it's taken or 0, on a free one; its endpoint's URL."""
     logging.getLogger("werkzeug").setLevel(
         logging.WARNING
     )  # a line a request is too much for a log kept for long
-    app = Emulator(identity, leftovers, seen)
+    app = Emulator(identity, leftovers, seen, training)
     server = make_server(
         "127.0.0.1", port if _free(port) else 0, app, threaded=True, request_handler=MotoRequestHandler
     )
     threading.Thread(target=server.serve_forever, name="moto", daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
+
+
+def _answer_json(said: dict[str, Any] | tuple[str, str], start_response: Start) -> Iterable[bytes]:
+    """As the services with JSON bodies answer: the answer, or the code of an error and its words."""
+    status = "200 OK"
+    if isinstance(said, tuple):
+        status, said = "400 Bad Request", {"__type": said[0], "message": said[1]}
+    start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
+    return [json.dumps(said).encode()]
 
 
 def _answer(struck: Answer, environ: Environ, start_response: Start) -> Iterable[bytes]:

@@ -1,0 +1,248 @@
+"""Runs an emulated training job: the package that came with it, as a process of this machine.
+
+Folders, files and signals are SageMaker's (docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html);
+`SM_ROOT` says where they lie, since `/opt/ml` is not ours. The image and its GPU are not there: Python is that of the
+training environment (tools/training.sh), and STAND_INS names what takes the place of sd-scripts and of the weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3.session
+from botocore.exceptions import ClientError
+
+from sandbox.training_jobs import Job
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+KEEP_S = 1.0
+"""Between two looks at the checkpoints; SageMaker's own pace is not told."""
+GRACE_S = 120.0
+"""From SIGTERM to SIGKILL, as on AWS."""
+ROOT = Path(__file__).resolve().parent.parent
+MODULE = "training.job"
+
+
+class JobFailed(Exception):
+    """Why, as FailureReason has it."""
+
+
+@dataclass
+class Runner:
+    """Where jobs run, and with which Python. endpoint: of the emulator, known once it serves."""
+
+    folder: Path
+    region: str
+    endpoint: str = ""
+    python: Callable[[], str] = field(default_factory=lambda: environment_python)
+
+    def __call__(self, job: Job) -> None:
+        """The whole life of a job."""
+        place = self.folder / job.name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        try:
+            _Run(job, place, self._client("s3"), self._client("logs"), self.python).whole()
+        except (JobFailed, OSError, ClientError) as error:
+            job.end("Failed", "Failed", str(error))
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _client(self, service: str) -> Any:
+        session: Any = boto3.session.Session(
+            aws_access_key_id="sandbox", aws_secret_access_key="sandbox", region_name=self.region
+        )
+        return session.client(service, endpoint_url=self.endpoint)
+
+
+def environment_python() -> str:
+    """Of the training environment, which is made when it is missing: that takes a minute or two. Raises JobFailed."""
+    made = subprocess.run([ROOT / "tools" / "training.sh"], capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise JobFailed(f"InternalServerError: {made.stderr.strip()[-500:]}")
+    return made.stdout.strip()
+
+
+class _Run:
+    def __init__(self, job: Job, place: Path, s3: Any, logs: Any, python: Callable[[], str]) -> None:
+        self._job, self._place, self._s3, self._python = job, place, s3, python
+        self._log = _Log(logs, f"{job.name}/algo-1-{int(job.created)}")
+        self._limit_s = float(job.asked["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400))
+        self._kept: dict[str, tuple[int, int]] = {}
+
+    def whole(self) -> None:
+        job = self._job
+        job.go("Downloading", "Downloading the training data")
+        self._bring()
+        job.started = time.time()
+        while True:
+            job.go("Training", "Training image download completed. Training in progress.")
+            code = self._process()
+            self._keep_checkpoints()
+            if not job.interrupted.is_set():
+                break
+            job.interrupted.clear()
+            job.go("Interrupted", "Managed Spot Training job interrupted")
+            job.go("Starting", "Launching requested ML instances")
+        if job.stopping.is_set():
+            job.end("Stopped", "Stopped", "Training job stopped by user")
+            return
+        if job.billable_s >= self._limit_s:
+            self._upload_result()
+            job.end(
+                "Stopped", "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds provided"
+            )
+            return
+        if code:
+            raise JobFailed(f"AlgorithmError: {self._failure()}, exit code: {code}")
+        job.go("Uploading", "Uploading generated training model")
+        self._upload_result()
+        job.end("Completed", "Completed", "Training job completed")
+
+    def _bring(self) -> None:
+        for channel in self._job.asked["InputDataConfig"]:
+            source = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            if not self._download(source, self._place / "input" / "data" / channel["ChannelName"]):
+                raise JobFailed(
+                    f"ClientError: Data download failed: No S3 objects found under S3 URL {source!r}"
+                )
+        if checkpoints := self._job.asked.get("CheckpointConfig"):
+            self._download(checkpoints["S3Uri"].rstrip("/") + "/", self._place / "checkpoints")
+        config = self._place / "input" / "config"
+        config.mkdir(parents=True)
+        (config / "hyperparameters.json").write_text(json.dumps(self._job.asked.get("HyperParameters", {})))
+        for made in ("model", "output", "checkpoints"):
+            (self._place / made).mkdir(exist_ok=True)
+
+    def _download(self, uri: str, folder: Path) -> int:
+        """Files under a prefix, with their paths below it; one file whose key the prefix is, by its name."""
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        count = 0
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", []):
+                name = entry["Key"].removeprefix(prefix).lstrip("/") or entry["Key"].rpartition("/")[2]
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._s3.download_file(bucket, entry["Key"], str(target))
+                count += 1
+        return count
+
+    def _process(self) -> int:
+        """The package until it ends, is stopped, or its time is over; its exit status."""
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [self._python(), "-m", MODULE],
+            cwd=self._place,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        reader = threading.Thread(target=self._log.follow, args=(process.stdout,), daemon=True)
+        reader.start()
+        asked_at, before = 0.0, self._job.billable_s
+        while process.poll() is None:
+            time.sleep(KEEP_S / 5)
+            now = time.monotonic()
+            self._job.billable_s = before + round(now - started)
+            over = (
+                self._job.stopping.is_set()
+                or self._job.interrupted.is_set()
+                or self._job.billable_s >= self._limit_s
+            )
+            if over and not asked_at:
+                asked_at = now
+                process.send_signal(signal.SIGTERM)
+            if asked_at and now - asked_at > GRACE_S:
+                os.killpg(process.pid, signal.SIGKILL)
+            self._keep_checkpoints()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it left behind
+        reader.join(timeout=10)
+        return process.returncode
+
+    def _environment(self) -> Mapping[str, str]:
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "SANDBOX_SECONDS_PER_STEP")
+            if name in os.environ
+        }
+        code = self._place / "input" / "data" / "code"
+        return {
+            **kept,
+            **self._job.asked.get("Environment", {}),
+            "PYTHONPATH": str(code),
+            "PYTHONUNBUFFERED": "1",
+            "SM_ROOT": str(self._place),
+            "TRAINING_JOB_NAME": self._job.name,
+            **stand_ins(),
+        }
+
+    def _keep_checkpoints(self) -> None:
+        """What is new under checkpoints/ to S3."""
+        config = self._job.asked.get("CheckpointConfig")
+        if not config:
+            return
+        bucket, _, prefix = config["S3Uri"].removeprefix("s3://").partition("/")
+        folder = self._place / "checkpoints"
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = str(file.relative_to(folder))
+            with suppress(FileNotFoundError):  # gone again meanwhile
+                state = (file.stat().st_mtime_ns, file.stat().st_size)
+                if self._kept.get(name) != state:
+                    self._s3.upload_file(str(file), bucket, f"{prefix.rstrip('/')}/{name}")
+                    self._kept[name] = state
+
+    def _upload_result(self) -> None:
+        archive = self._place / "model.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            for file in sorted((self._place / "model").rglob("*")):
+                tar.add(file, file.relative_to(self._place / "model"), recursive=False)
+        bucket, _, key = self._job.result.removeprefix("s3://").partition("/")
+        self._s3.upload_file(str(archive), bucket, key)
+
+    def _failure(self) -> str:
+        with suppress(OSError):
+            return (self._place / "output" / "failure").read_text().strip()[:1024]
+        return self._log.last or "no reason was given"
+
+
+class _Log:
+    """A stream of CloudWatch Logs."""
+
+    def __init__(self, logs: Any, stream: str) -> None:
+        self._logs, self._stream, self.last = logs, stream, ""
+        with suppress(ClientError):
+            logs.create_log_group(logGroupName=LOG_GROUP)
+        with suppress(ClientError):
+            logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+
+    def follow(self, output: Any) -> None:
+        """Every line, until the process has no more to say."""
+        for raw in output:
+            line = raw.decode(errors="replace").rstrip()
+            if line:
+                self.last = line
+                event = {"timestamp": int(time.time() * 1000), "message": line}
+                with suppress(ClientError):
+                    self._logs.put_log_events(
+                        logGroupName=LOG_GROUP, logStreamName=self._stream, logEvents=[event]
+                    )
+
+
+def stand_ins() -> dict[str, str]:
+    """What takes the place of what can't be had here: kohya's trainer, and models with weights."""
+    return {}
