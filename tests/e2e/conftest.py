@@ -17,7 +17,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
     if ground.CHROMIUM is None:
         pytest.skip("without a browser (tools/browser.sh gets one) the page is not tried in it")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SANDBOX_SECONDS_PER_STEP", ground.PACE_S)
+        for name, value in ground.SANDBOX.items():
+            patch.setenv(name, value)
         patch.setenv("SANDBOX_BOOT_SECONDS", "4")
         folder: Path = tmp_path_factory.mktemp("e2e")
         with ground.page(pulumi_cli.find().directory, folder) as environment:

@@ -26,8 +26,13 @@ from tools.first_pictures import draw_room
 
 HERE = Path(__file__).parent
 NODE = ROOT / ".venv" / "bin" / "node"
-PACE_S = "0.08"
-"""Seconds a sampling step takes: slow enough that a browser can be seen following it."""
+SANDBOX = {
+    # A sampling step takes so long: slow enough that a browser can be seen following it.
+    "SANDBOX_SECONDS_PER_STEP": "0.08",
+    # moto takes any code of an authenticator app unless it is told to check it.
+    "MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP": "true",
+}
+"""Environment that the stack is brought up in."""
 
 
 def browser() -> str | None:
@@ -71,11 +76,11 @@ class Door:
         return {"email": email, "password": first}
 
     def pictures(self, said: dict[str, Any]) -> list[str]:
-        """Make pictures for a user, one for each wish, and wait for them; their ids."""
+        """Make pictures for a user, one for each wish, and wait for them unless `begun` is enough; their ids."""
         api = self._api(str(said["email"]))
         small = {"width": 256, "height": 256, "steps": 2}
         ids = [api.generate({**small, **wish}) for wish in said["wishes"]]
-        for one in ids:
+        for one in [] if said.get("begun") else ids:
             assert api.follow(one, lambda name, data: None, 120)["state"] == "succeeded"
         return ids
 
@@ -99,6 +104,11 @@ class Door:
             60,
         )
 
+    def lack_memory(self, said: dict[str, Any]) -> None:
+        """Let ComfyUI run out of memory so many times."""
+        url = f"{self.running.comfyui('text')}/_emulator/faults"
+        call("POST", url, {"out_of_memory": {"count": said["count"]}})
+
     def hang(self, said: dict[str, Any]) -> None:
         """Let ComfyUI stand still at a step, or go on."""
         url = f"{self.running.comfyui('text')}/_emulator/faults"
@@ -111,14 +121,13 @@ class Door:
         """kill -9 a program of a machine by what its command line has."""
         return self.running.kill(str(said["mark"]))
 
-    def authenticator(self, said: dict[str, Any]) -> None:
-        """Set an authenticator app up for a user, who is asked for its code from then on. moto takes any code."""
-        client = self.running.stack.client("cognito-idp")
-        token = self._api(str(said["email"])).token
-        client.associate_software_token(AccessToken=token)
-        client.verify_software_token(AccessToken=token, UserCode="123456")
-        preference = {"Enabled": True, "PreferredMfa": True}
-        client.set_user_mfa_preference(AccessToken=token, SoftwareTokenMfaSettings=preference)
+    def require_authenticator(self, said: dict[str, Any]) -> None:
+        """Let the user pool ask everybody for an authenticator app at the first sign-in, or let it be as it was."""
+        self.running.stack.client("cognito-idp").set_user_pool_mfa_config(
+            UserPoolId=self.running.outputs["userPoolId"],
+            SoftwareTokenMfaConfiguration={"Enabled": True},
+            MfaConfiguration="ON" if said["on"] else "OPTIONAL",
+        )
 
     def session(self, said: dict[str, Any]) -> None:
         """End all sessions of a user, as an operator does with a stolen one."""

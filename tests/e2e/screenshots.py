@@ -18,7 +18,7 @@ def main() -> int:
         print("make: this needs a browser; tools/browser.sh says why there is none", file=sys.stderr)
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
-    os.environ["SANDBOX_SECONDS_PER_STEP"] = ground.PACE_S
+    os.environ.update(ground.SANDBOX)
     with (
         tempfile.TemporaryDirectory() as folder,
         ground.page(pulumi_cli.find().directory, Path(folder) / "stack") as environment,

@@ -1,9 +1,9 @@
 /** Signing in and out, by the stack's user pool. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { ask, assertAccessible, launch, newDesigner, open, openStudio, PAGE_URL, signIn } from './browser.js'
-
-const OWN = 'My-own-password-3'
+import { giveCode, whileRequired, wrongCode } from './authenticator.js'
+import { assertAccessible, launch, makePicture, newDesigner, open, openStudio, PAGE_URL, signIn, waitForState } from './browser.js'
+import { OWN } from './views.js'
 
 describe('signing in', () => {
   let browser
@@ -43,6 +43,12 @@ describe('signing in', () => {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Choose a password' }).waitFor()
     await assertAccessible(page, 'choosing a password')
+    await page.getByLabel('New password').fill('Sh0rt!')
+    await page.keyboard.press('Enter')
+    assert.equal(await page.getByLabel('New password').evaluate((input) => input.validity.tooShort), true)
+    await page.getByLabel('New password').fill('all-small-letters')
+    await page.keyboard.press('Enter')
+    await page.getByText('This password is too simple.').waitFor()
     await page.getByLabel('New password').fill(OWN)
     await page.keyboard.press('Enter')
     await page.getByRole('navigation', { name: 'Main' }).waitFor()
@@ -69,19 +75,39 @@ describe('signing in', () => {
     await close()
   })
 
-  it('asks for the authenticator’s code when there is one', async () => {
-    const { page, close } = await open(browser)
-    const designer = await newDesigner()
-    await ask('authenticator', designer)
-    await page.goto(PAGE_URL)
-    await page.getByLabel('E-mail').fill(designer.email)
-    await page.getByLabel('Password').fill(designer.password)
-    await page.keyboard.press('Enter')
-    await page.getByRole('heading', { name: 'The code of your app' }).waitFor()
-    await page.getByLabel('Code', { exact: true }).fill('654321')
-    await page.keyboard.press('Enter')
-    await page.getByRole('navigation', { name: 'Main' }).waitFor()
-    await close()
+  it('sets an authenticator app up where the studio asks for one, and takes no code but its own', async () => {
+    await whileRequired(async () => {
+      const { page, close } = await open(browser)
+      const { email, password } = await newDesigner({ temporary: true })
+      await page.goto(PAGE_URL)
+      await page.getByLabel('E-mail').fill(email)
+      await page.getByLabel('Password').fill(password)
+      await page.keyboard.press('Enter')
+      await page.getByLabel('New password').fill(OWN)
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { name: 'Set up your authenticator app' }).waitFor()
+      const key = await page.getByLabel('Key for your authenticator app').inputValue()
+      await page.getByLabel('Code', { exact: true }).fill(wrongCode(key))
+      await page.keyboard.press('Enter')
+      await page.getByText('The code is not right.').waitFor()
+      await giveCode(page, key)
+      await page.getByRole('navigation', { name: 'Main' }).waitFor()
+      await close()
+
+      const again = await open(browser)
+      await again.page.goto(PAGE_URL)
+      await again.page.getByLabel('E-mail').fill(email)
+      await again.page.getByLabel('Password').fill(OWN)
+      await again.page.keyboard.press('Enter')
+      await again.page.getByRole('heading', { name: 'The code of your app' }).waitFor()
+      await again.page.getByLabel('Code', { exact: true }).fill(wrongCode(key))
+      await again.page.keyboard.press('Enter')
+      await again.page.getByText('The code is not right.').waitFor()
+      assert.equal(await again.page.getByRole('navigation', { name: 'Main' }).count(), 0)
+      await giveCode(again.page, key)
+      await again.page.getByRole('navigation', { name: 'Main' }).waitFor()
+      await again.close()
+    })
   })
 
   it('ends by signing out, in every window at once', async () => {
@@ -110,12 +136,22 @@ describe('signing in', () => {
     await there.close()
   })
 
-  it('is renewed before it ends, without a word', async () => {
-    const { page, close } = await openStudio(browser)
-    const before = await expire(page)
+  it('is renewed before it ends, without a word: after a reload, and in a page that stays open', async () => {
+    const { page, context, close } = await openStudio(browser)
+    const first = await expire(page)
     await page.reload()
     await page.getByRole('heading', { name: 'What shall the room be?' }).waitFor()
-    await page.waitForFunction((old) => Object.entries(localStorage).some(([key, value]) => key.endsWith(':session') && JSON.parse(value).expires > Date.now() && JSON.parse(value).accessToken !== old), before)
+    await renewed(page, first)
+    // A second window writes what the first one keeps: its token has ended now, by the clock.
+    const second = await context.newPage()
+    await second.goto(`${PAGE_URL}/icon.svg`)
+    const ended = await expire(second)
+    await waitForState(await makePicture(page, 'asked for with an old token', { steps: 4 }), 'succeeded')
+    await renewed(page, ended)
+    // One that only the API knows to have ended.
+    const refused = await change(second, { accessToken: 'what.nobody.signed', expires: Date.now() + 3_600_000 })
+    await waitForState(await makePicture(page, 'asked for with a refused token', { steps: 4 }), 'succeeded')
+    await renewed(page, refused)
     await close()
   })
 
@@ -136,11 +172,19 @@ describe('signing in', () => {
 })
 
 /** Let the access token that the page keeps be over; the token. */
-function expire(page) {
-  return page.evaluate(() => {
+const expire = (page) => change(page, { expires: Date.now() - 1000 })
+
+/** Write into the session that the page keeps; the access token that is there then. */
+function change(page, values) {
+  return page.evaluate((more) => {
     const key = Object.keys(localStorage).find((one) => one.endsWith(':session'))
-    const kept = JSON.parse(localStorage.getItem(key))
-    localStorage.setItem(key, JSON.stringify({ ...kept, expires: Date.now() - 1000 }))
+    const kept = { ...JSON.parse(localStorage.getItem(key)), ...more }
+    localStorage.setItem(key, JSON.stringify(kept))
     return kept.accessToken
-  })
+  }, values)
+}
+
+/** Wait until the page keeps another access token, one that is good for a while. */
+async function renewed(page, old) {
+  await page.waitForFunction((before) => Object.entries(localStorage).some(([key, value]) => key.endsWith(':session') && JSON.parse(value).expires > Date.now() && JSON.parse(value).accessToken !== before), old)
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { ask, assertAccessible, assertFits, launch, newDesigner, open, openStudio, PAGE_URL, signIn } from './browser.js'
+import { seeSigningIn, seeTrouble, seeWork } from './views.js'
 
 describe('the whole page', () => {
   let browser, designer, id, token
@@ -50,6 +51,31 @@ describe('the whole page', () => {
       await close()
     })
   }
+
+  for (const [name, options] of [
+    ['on a phone', { phone: true }],
+    ['in the dark', { colorScheme: 'dark' }],
+  ]) {
+    it(`fits and hinders nobody where one seldom comes, ${name}`, { timeout: 180_000 }, async () => {
+      const { page, close } = await open(browser, options)
+      const seen = []
+      const at = async (view) => {
+        seen.push(view)
+        await assertFits(page, `${view} ${name}`)
+        await assertAccessible(page, `${view} ${name}`)
+      }
+      await seeSigningIn(page, at)
+      await seeTrouble(page, await seeWork(page, at), at)
+      assert.equal(new Set(seen).size, 20)
+      await close()
+    })
+  }
+
+  it('has room for signing in in Vietnamese, on a phone', async () => {
+    const { page, close } = await open(browser, { phone: true, locale: 'vi-VN' })
+    await seeSigningIn(page, (view) => assertFits(page, `${view} in Vietnamese`))
+    await close()
+  })
 
   it('speaks Vietnamese when the browser does, and keeps the language that was chosen', async () => {
     const { page, close } = await open(browser, { locale: 'vi-VN' })
