@@ -145,6 +145,8 @@ describe('signing in', () => {
     // A second window writes what the first one keeps: its token has ended now, by the clock.
     const second = await context.newPage()
     await second.goto(`${PAGE_URL}/icon.svg`)
+    const asked = []
+    page.on('request', (request) => request.url().endsWith('/api/styles') && asked.push(request.url()))
     const ended = await expire(second)
     await waitForState(await makePicture(page, 'asked for with an old token', { steps: 4 }), 'succeeded')
     await renewed(page, ended)
@@ -152,6 +154,8 @@ describe('signing in', () => {
     const refused = await change(second, { accessToken: 'what.nobody.signed', expires: Date.now() + 3_600_000 })
     await waitForState(await makePicture(page, 'asked for with a refused token', { steps: 4 }), 'succeeded')
     await renewed(page, refused)
+    assert.deepEqual(asked, [], 'nothing begins anew')
+    assert.equal(await page.locator('article').count(), 2)
     await close()
   })
 

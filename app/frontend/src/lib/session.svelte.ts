@@ -12,6 +12,8 @@ const EARLY_MS = 60_000
 export class Session {
   private readonly key: string
   private kept = $state.raw<Kept | undefined>()
+  /** Who is signed in: the same while only the tokens are others. */
+  readonly email = $derived(this.kept?.email)
   private renewing: Promise<void> | undefined
   private loaded: Promise<Cognito> | undefined
   /** The session ended by itself: the sign-in view says so. */
@@ -22,10 +24,6 @@ export class Session {
     this.read()
     // Another tab signed in or out.
     addEventListener('storage', (event) => event.key === this.key && this.read())
-  }
-
-  get email(): string | undefined {
-    return this.kept?.email
   }
 
   /** Names the user in keys of local storage. */
