@@ -74,6 +74,56 @@ describe('in trouble', () => {
     await close()
   })
 
+  it('a view that was never opened can be tried again when the connection is back, and what was typed is there', async () => {
+    const { page, context, close } = await openStudio(browser)
+    await page.getByLabel('In your own words').fill('typed before the tunnel')
+    await context.setOffline(true)
+    await page.getByRole('link', { name: 'Pictures', exact: true }).click()
+    const failed = page.getByRole('heading', { name: 'This part of the page could not be loaded' })
+    await failed.waitFor()
+    assert.equal((await missingStyles(page)).length, 1, 'its looks could not be had either')
+    await assertAccessible(page, 'a view that could not be loaded')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await failed.waitFor()
+    await context.setOffline(false)
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.getByText('No pictures yet').waitFor()
+    assert.equal(await failed.count(), 0)
+    assert.deepEqual(await missingStyles(page), [])
+    await page.getByRole('link', { name: 'New', exact: true }).click()
+    assert.equal(await page.getByLabel('In your own words').inputValue(), 'typed before the tunnel')
+    await close()
+  })
+
+  it('the board too, with its looks', async () => {
+    const { page, context, close } = await openStudio(browser, {}, '/drawing')
+    const draw = page.getByRole('button', { name: 'Draw it on the board' })
+    await draw.waitFor()
+    await context.setOffline(true)
+    await draw.click()
+    await page.getByText('The service cannot be reached').waitFor()
+    assert.equal((await missingStyles(page)).length, 1)
+    await context.setOffline(false)
+    await draw.click()
+    await page.locator('dialog[aria-busy=false]').waitFor()
+    assert.deepEqual(await missingStyles(page), [])
+    await close()
+  })
+
+  it('a drawing is still seen when its signed address has ended', async () => {
+    const { page, close } = await openStudio(browser, {}, '/drawing')
+    await page.locator('#sketchId').setInputFiles({ name: 'room.png', mimeType: 'image/png', buffer: await drawnRoom(page) })
+    const drawing = page.getByAltText('Your drawing')
+    await drawing.waitFor()
+    await page.evaluate(() => {
+      const [key] = Object.keys(localStorage).filter((one) => one.includes(':draft:'))
+      localStorage.setItem(key, localStorage.getItem(key).replace(/expires=\d+/, 'expires=1000000000'))
+    })
+    await page.reload()
+    await page.waitForFunction(() => [...document.images].some((one) => one.alt === 'Your drawing' && one.src.startsWith('blob:') && one.naturalWidth > 0))
+    await close()
+  })
+
   it('what the service offers is asked for again when it could not be had', async () => {
     const { page, close } = await openStudio(browser)
     await page.route(`${API_URL}/api/styles`, (route) => route.abort())
@@ -97,3 +147,31 @@ describe('in trouble', () => {
     await close()
   })
 })
+
+/** Stylesheets that were asked for and did not come: a part without its own looks broken. The rules of those can't be read. */
+async function missingStyles(page) {
+  return page.evaluate(() => {
+    const isThere = ({ sheet }) => {
+      try {
+        return sheet.cssRules.length > 0
+      } catch {
+        return false
+      }
+    }
+    return [...document.querySelectorAll('link[rel=stylesheet]')].filter((one) => !isThere(one)).map((one) => one.href)
+  })
+}
+
+/** A drawing as a PNG. */
+async function drawnRoom(page) {
+  const base64 = await page.evaluate(() => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 256, height: 256 })
+    const paper = canvas.getContext('2d')
+    paper.fillStyle = 'white'
+    paper.fillRect(0, 0, 256, 256)
+    paper.lineWidth = 4
+    paper.strokeRect(60, 60, 136, 100)
+    return canvas.toDataURL('image/png').split(',')[1]
+  })
+  return Buffer.from(base64, 'base64')
+}

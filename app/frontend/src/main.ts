@@ -10,7 +10,9 @@ import { startTheme } from './lib/theme.svelte'
 const RELOADED = 'sd-app:reloaded'
 const ONCE_IN_MS = 60_000
 // A page that is older than the last deployment asks for files that are gone: it is loaded anew, and not again and again.
+// Without a network nothing would come instead of it: the part that failed says so, and can be tried again.
 addEventListener('vite:preloadError', (event) => {
+  if (!navigator.onLine) return
   if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < ONCE_IN_MS) return
   sessionStorage.setItem(RELOADED, String(Date.now()))
   event.preventDefault()

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { Draft, FOLLOWED } from '../src/lib/draft.svelte'
+import { Draft, followed, INFLUENCES } from '../src/lib/draft.svelte'
 import { readLimits, type Limits } from '../src/lib/limits'
 import { FORMS, ratioOf, sizeOf } from '../src/lib/sizes'
 import { compose, decompose, MOODS, ROOMS } from '../src/lib/words'
 import type { Generation } from '../src/lib/api'
 
 const range = (minimum: number, maximum: number): { minimum: number; maximum: number } => ({ minimum, maximum })
-const LIMITS: Limits = { prompt: 1000, side: range(256, 1024), steps: range(1, 60), guidance: range(1, 20), count: range(1, 4), seed: range(0, 9), styleStrength: range(0, 2) }
+const LIMITS: Limits = { prompt: 1000, negativePrompt: 900, side: range(256, 1024), steps: range(1, 60), guidance: range(1, 20), count: range(1, 4), seed: range(0, 9), styleStrength: range(0, 2), sketchStrength: range(0, 2), sketchEnd: range(0, 1) }
 
 describe('a prompt', () => {
   it('has the room first, then own words, then the moods in their order', () => {
@@ -45,9 +45,22 @@ describe('a draft', () => {
   it('says how far a drawing is followed, and only when there is one', () => {
     const draft = new Draft('key')
     Object.assign(draft.values, { from: 'drawing', text: 'a room', form: 'drawing', influence: 'close', sketch: { id: 's', url: '/s', width: 800, height: 600 } })
-    expect(draft.wish(LIMITS)).toMatchObject({ sketchId: 's', ...FOLLOWED.close, width: 680, height: 512 })
+    expect(draft.wish(LIMITS)).toMatchObject({ sketchId: 's', ...followed('close', LIMITS), width: 680, height: 512 })
     draft.values.from = 'words'
     expect(draft.wish(LIMITS)).not.toHaveProperty('sketchId')
+  })
+
+  it('asks for nothing that is not allowed, whatever was allowed when it was made', () => {
+    const narrow: Limits = { ...LIMITS, steps: range(1, 20), guidance: range(1, 5), count: range(1, 2), styleStrength: range(0, 1), sketchStrength: range(0.6, 1), sketchEnd: range(0.6, 0.9) }
+    const draft = new Draft('key')
+    Object.assign(draft.values, { from: 'drawing', text: 'a room', steps: 50, guidance: 7, count: 4, style: 'Indochine', styleStrength: 2, sketch: { id: 's', url: '/s', width: 8, height: 8 } })
+    expect(draft.wish(narrow)).toMatchObject({ steps: 20, guidance: 5, count: 2, styleStrength: 1 })
+    const all = INFLUENCES.map((influence) => {
+      draft.values.influence = influence
+      const { sketchStrength, sketchEnd } = draft.wish(narrow)
+      return [sketchStrength, sketchEnd]
+    })
+    expect(all).toEqual([[0.6, 0.6], [0.7, 0.7], [0.9, 0.85], [1, 0.9], [1, 0.9]])
   })
 
   it('is there again after a reload', () => {
@@ -67,18 +80,23 @@ describe('a draft', () => {
     expect(again.wish(LIMITS)).toEqual(request)
     again.take({ kind: 'text', request } as Generation, { vary: true })
     expect(again.wish(LIMITS)).toEqual({ ...request, seed: undefined })
+    const sketch = { ...request, sketchId: 's' }
+    again.take({ kind: 'sketch', sketchUrl: '/s', request: { ...sketch, sketchStrength: 1.1 } } as Generation)
+    expect(again.values.influence).toBe('close')
+    again.take({ kind: 'sketch', sketchUrl: '/s', request: { ...sketch, sketchStrength: 1.95 } } as Generation)
+    expect(again.values.influence, 'the nearest').toBe('exact')
   })
 })
 
 describe('limits', () => {
   const schema = (properties: object): unknown => ({ paths: { '/api/generations': { post: { requestBody: { content: { 'application/json': { schema: { properties } } } } } } } })
   const side = range(256, 1024)
-  const all = { prompt: { maxLength: 1000 }, width: side, steps: range(1, 60), guidance: range(1, 20), count: range(1, 4), seed: range(0, 9), styleStrength: range(0, 2) }
+  const all = { prompt: { maxLength: 1000 }, negativePrompt: { maxLength: 900 }, width: side, steps: range(1, 60), guidance: range(1, 20), count: range(1, 4), seed: range(0, 9), styleStrength: range(0, 2), sketchStrength: range(0, 2), sketchEnd: range(0, 1) }
 
   it('are those that the API describes', () => expect(readLimits(schema(all))).toEqual(LIMITS))
 
   it('that the API does not tell are a fault, not a guess', () => {
-    expect(() => readLimits(schema({ ...all, steps: {} }))).toThrow('steps')
+    for (const name of Object.keys(all)) expect(() => readLimits(schema({ ...all, [name]: {} })), name).toThrow(name)
     expect(() => readLimits({})).toThrow()
   })
 })

@@ -130,14 +130,14 @@ describe('a cancel', () => {
 
   it('that comes too late shows how it ended', async () => {
     api.known.set('1', generation('1', 'succeeded'))
-    api.cancel = () => Promise.reject(new Problem(409, 'It has succeeded already.'))
+    api.cancel = () => Promise.reject(new Problem(409, { detail: 'It has succeeded already.' }))
     const job = work.add(generation('1', 'running'))
     await work.cancel(job)
     expect(job.generation.state).toBe('succeeded')
   })
 
   it('that fails leaves it as it is', async () => {
-    api.cancel = () => Promise.reject(new Problem(503, 'Trouble.'))
+    api.cancel = () => Promise.reject(new Problem(503, { detail: 'Trouble.' }))
     const job = work.add(generation('1', 'running'))
     await expect(work.cancel(job)).rejects.toThrow('Trouble.')
     expect([job.generation.state, job.isCancelling]).toEqual(['running', false])

@@ -1,20 +1,33 @@
 /** The only module that talks to the backend. */
 
+/** What is wrong with a field: by code and numbers for the page's own words, and in the API's English. */
 export interface FieldError {
   field: string
+  code?: string
   message: string
   allowed?: string
+  limits?: Record<string, number>
+}
+
+interface Refusal {
+  code?: string
+  detail?: string
+  errors?: FieldError[]
 }
 
 /** The backend refused (application/problem+json). */
 export class Problem extends Error {
+  readonly code: string | undefined
+  readonly errors: FieldError[]
   constructor(
     readonly status: number,
-    detail: string,
-    readonly errors: FieldError[] = [],
+    { code, detail = '', errors = [] }: Refusal = {},
+    /** Seconds until it is worth another try. */
     readonly retryAfter?: number,
   ) {
     super(detail)
+    this.code = code
+    this.errors = errors
   }
 }
 
@@ -52,8 +65,6 @@ export interface Wish {
 export interface Gpu {
   state: 'asleep' | 'stopping' | 'waking' | 'ready' | 'unreachable'
   etaSeconds?: number
-  measured?: boolean
-  problem?: string
 }
 
 export interface Generation {
@@ -177,6 +188,11 @@ export class Api {
     return (await this.answer('POST', '/api/sketches', file, { 'Content-Type': file.type })).json()
   }
 
+  /** A drawing of one's own: signed addresses end, the token doesn't. */
+  async sketch(id: string): Promise<Blob> {
+    return (await this.answer('GET', `/api/sketches/${id}`)).blob()
+  }
+
   openApi(): Promise<Record<string, unknown>> {
     return this.json('GET', '/api/openapi.json', undefined, {}, false)
   }
@@ -207,7 +223,7 @@ export class Api {
   private async answer(method: string, path: string, body?: BodyInit, headers: Record<string, string> = {}, secured = true): Promise<Response> {
     const ask = async (renew: boolean): Promise<Response> => {
       const token = secured ? await this.token(renew) : undefined
-      if (secured && !token) throw new Problem(401, '')
+      if (secured && !token) throw new Problem(401)
       const all = { ...headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) }
       return reach(this.origin + path, { method, body, headers: all, signal: AbortSignal.timeout(body instanceof Blob ? PICTURE_MS : ANSWER_MS) })
     }
@@ -228,6 +244,6 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
 
 async function problemOf(answer: Response): Promise<Problem> {
   const wait = Number(answer.headers.get('Retry-After')) || undefined
-  const said = (await answer.json().catch(() => ({}))) as { detail?: string; errors?: FieldError[] }
-  return new Problem(answer.status, said.detail ?? '', said.errors ?? [], wait)
+  const said = (await answer.json().catch(() => ({}))) as Refusal
+  return new Problem(answer.status, said, wait)
 }

@@ -4,6 +4,7 @@ import { isFinal, type Api, type Generation, type Style } from './api'
 import { Draft } from './draft.svelte'
 import { t } from './i18n.svelte'
 import { readLimits, type Limits } from './limits'
+import { go } from './router.svelte'
 import type { Session } from './session.svelte'
 import { Work } from './work.svelte'
 
@@ -60,6 +61,12 @@ export class Studio {
   say(text: string): void {
     this.notice = text
     setTimeout(() => this.notice === text && (this.notice = ''), 5000)
+  }
+
+  /** Lay a wish out on the table again. vary: with another seed. */
+  again(generation: Generation, { vary = false } = {}): void {
+    this.draft.take(generation, { vary })
+    go(generation.kind === 'sketch' ? '/drawing' : '/')
   }
 
   keep(generation: Generation): void {

@@ -1,6 +1,6 @@
 /** What the designer is about to ask for. Kept in the browser, so that a reload loses nothing. */
 import type { Generation, Sketch, Wish } from './api'
-import type { Limits } from './limits'
+import { within, type Limits } from './limits'
 import { ratioOf, sizeOf, type Fineness, type Form } from './sizes'
 import { compose, decompose } from './words'
 
@@ -8,12 +8,24 @@ export const INFLUENCES = ['idea', 'loose', 'balanced', 'close', 'exact'] as con
 export type Influence = (typeof INFLUENCES)[number]
 
 /** How far a drawing is followed: how strongly, and for which part of the steps. */
-export const FOLLOWED: Record<Influence, { sketchStrength: number; sketchEnd: number }> = {
+const FOLLOWED: Record<Influence, { sketchStrength: number; sketchEnd: number }> = {
   idea: { sketchStrength: 0.5, sketchEnd: 0.5 },
   loose: { sketchStrength: 0.7, sketchEnd: 0.7 },
   balanced: { sketchStrength: 0.9, sketchEnd: 0.85 },
   close: { sketchStrength: 1.1, sketchEnd: 1 },
   exact: { sketchStrength: 1.4, sketchEnd: 1 },
+}
+
+/** The same as the API allows it. */
+export function followed(influence: Influence, limits: Pick<Limits, 'sketchStrength' | 'sketchEnd'>): (typeof FOLLOWED)[Influence] {
+  const { sketchStrength, sketchEnd } = FOLLOWED[influence]
+  return { sketchStrength: within(sketchStrength, limits.sketchStrength), sketchEnd: within(sketchEnd, limits.sketchEnd) }
+}
+
+/** The choice that comes nearest to a strength. */
+function influenceOf(strength = FOLLOWED.balanced.sketchStrength): Influence {
+  const far = (one: Influence): number => Math.abs(FOLLOWED[one].sketchStrength - strength)
+  return [...INFLUENCES].sort((a, b) => far(a) - far(b))[0]!
 }
 
 const EMPTY = {
@@ -63,13 +75,14 @@ export class Draft {
     return {
       prompt: this.prompt,
       ...(negative !== undefined ? { negativePrompt: negative } : {}),
-      ...(style ? { style, ...(styleStrength !== undefined ? { styleStrength } : {}) } : {}),
+      ...(style ? { style, ...(styleStrength !== undefined ? { styleStrength: within(styleStrength, limits.styleStrength) } : {}) } : {}),
       ...(seed !== undefined ? { seed } : {}),
       ...this.size(limits),
-      steps,
-      guidance,
-      count,
-      ...(from === 'drawing' && sketch ? { sketchId: sketch.id, ...FOLLOWED[influence] } : {}),
+      // A draft of before may have what is no longer allowed.
+      steps: within(steps, limits.steps),
+      guidance: within(guidance, limits.guidance),
+      count: within(count, limits.count),
+      ...(from === 'drawing' && sketch ? { sketchId: sketch.id, ...followed(influence, limits) } : {}),
     }
   }
 
@@ -82,7 +95,6 @@ export class Draft {
   /** The same wish again. vary: with another seed. */
   take({ request, kind, sketchUrl }: Generation, { vary = false } = {}): void {
     const { width, height, style = '', styleStrength, steps, guidance, count, seed, negativePrompt, sketchId } = request
-    const influence = INFLUENCES.find((one) => FOLLOWED[one].sketchStrength === request.sketchStrength) ?? 'balanced'
     this.values = {
       ...EMPTY,
       ...decompose(request.prompt),
@@ -96,7 +108,7 @@ export class Draft {
       guidance,
       negative: negativePrompt,
       sketch: sketchId && sketchUrl ? { id: sketchId, url: sketchUrl, width, height } : undefined,
-      influence,
+      influence: influenceOf(request.sketchStrength),
     }
     if (kind === 'sketch') this.values.form = 'drawing'
   }

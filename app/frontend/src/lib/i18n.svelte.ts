@@ -12,6 +12,8 @@ const KEPT = 'sd-app:language'
 let language = $state<Language>('en')
 let messages = $state.raw<Record<string, string>>(en)
 
+export const isKey = (text: string): text is Key => Object.hasOwn(en, text)
+
 /** A message with its values filled in: `{name}`, or `{n|one picture|{n} pictures}` by the language's plural. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   return fill(messages[key] ?? en[key], values, language)

@@ -6,12 +6,15 @@ export interface Range {
 
 export interface Limits {
   prompt: number
+  negativePrompt: number
   side: Range
   steps: Range
   guidance: Range
   count: Range
   seed: Range
   styleStrength: Range
+  sketchStrength: Range
+  sketchEnd: Range
 }
 
 interface Property extends Partial<Range> {
@@ -29,15 +32,24 @@ export function readLimits(document: unknown): Limits {
     if (minimum === undefined || maximum === undefined) throw new Error(`The API does not say what it allows for ${name}.`)
     return { minimum, maximum }
   }
-  const prompt = properties?.prompt?.maxLength
-  if (prompt === undefined) throw new Error('The API does not say how long a prompt may be.')
+  const length = (name: string): number => {
+    const { maxLength } = properties?.[name] ?? {}
+    if (maxLength === undefined) throw new Error(`The API does not say how long ${name} may be.`)
+    return maxLength
+  }
   return {
-    prompt,
+    prompt: length('prompt'),
+    negativePrompt: length('negativePrompt'),
     side: range('width'),
     steps: range('steps'),
     guidance: range('guidance'),
     count: range('count'),
     seed: range('seed'),
     styleStrength: range('styleStrength'),
+    sketchStrength: range('sketchStrength'),
+    sketchEnd: range('sketchEnd'),
   }
 }
+
+/** The value, or the one nearest to it that is allowed. */
+export const within = (value: number, { minimum, maximum }: Range): number => Math.min(maximum, Math.max(minimum, value))
