@@ -6,7 +6,9 @@ from tests.e2e import ground
 
 FILES = [
     "board.test.js",
+    "failures.test.js",
     "gallery.test.js",
+    "keyboard.test.js",
     "pictures.test.js",
     "sign-in.test.js",
     "trouble.test.js",
