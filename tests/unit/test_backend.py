@@ -8,9 +8,9 @@ import pytest
 
 import contract
 from components.backend import Backend, BackendArgs, image_parameter
+from declared.pretend_aws import CLOUDFRONT_PREFIX_LIST_ID, IMAGES
 from setting_models import BackendSettings, RepositorySettings
 from tests.unit.engine import Recording, deploy, environment_of, rights_of
-from tests.unit.pretend_aws import CLOUDFRONT_PREFIX_LIST_ID, IMAGES
 
 INSTANCE = "aws:ec2/instance:Instance"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"

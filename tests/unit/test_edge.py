@@ -3,9 +3,9 @@
 from typing import Any
 
 from components.edge import Edge, EdgeArgs
+from declared.pretend_aws import ALL_VIEWER_EXCEPT_HOST_ID, CACHING_DISABLED_ID
 from setting_models import BackendSettings
 from tests.unit.engine import Recording, deploy
-from tests.unit.pretend_aws import ALL_VIEWER_EXCEPT_HOST_ID, CACHING_DISABLED_ID
 
 RECORD = "aws:route53/record:Record"
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"

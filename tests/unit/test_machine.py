@@ -7,9 +7,9 @@ import pulumi_aws as aws
 
 from components import machine
 from components.machine_role import MachineRole, MachineRoleArgs
+from declared.pretend_aws import IMAGES
 from setting_models import MachineSettings
 from tests.unit.engine import Recorded, Recording, deploy, environment_of
-from tests.unit.pretend_aws import IMAGES
 
 INSTANCE = "aws:ec2/instance:Instance"
 COMMAND = "command:local:Command"

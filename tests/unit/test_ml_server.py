@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from components.ml_server import IMAGE_PARAMETER, MlServer, MlServerArgs
+from declared.pretend_aws import IMAGES
 from setting_models import MlServerSettings
 from tests.unit.engine import Recording, deploy, environment_of, rights_of
-from tests.unit.pretend_aws import IMAGES
 
 INSTANCE = "aws:ec2/instance:Instance"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
@@ -95,6 +95,18 @@ def test_it_reads_models_and_styles_and_nothing_else_of_the_bucket() -> None:
     assert on_s3["ListModelsAndStyles"]["Condition"] == {"StringLike": {"s3:prefix": ["models/*", "loras/*"]}}
 
 
+def test_of_parameters_it_writes_its_own_two_records_and_reads_none() -> None:
+    recording = ml_server()
+    records = {one.inputs["name"]: one for one in recording.of("aws:ssm/parameter:Parameter")}
+    assert set(records) == {f"/sd-app/dev/machines/ml-server/{which}" for which in ("boot", "styles")}
+    on_ssm = [
+        one for one in rights_of(recording).values() if any(":Put" in a or ":Get" in a for a in one["Action"])
+    ]
+    written = {arn for one in on_ssm if one["Action"] == ["ssm:PutParameter"] for arn in one["Resource"]}
+    assert written == {one.outputs["arn"] for one in records.values()}
+    assert not [one for one in rights_of(recording).values() if any("ssm:Get" in a for a in one["Action"])]
+
+
 def test_it_stops_itself_and_no_other_machine() -> None:
     recording = ml_server()
     on_ec2 = {
@@ -115,6 +127,7 @@ def test_its_environment_is_complete_and_holds_no_secret() -> None:
         "COMFYUI_SKETCH_PORT": "8189",
         "IDLE_STOP_MINUTES": "5",
         "MODEL_SYNC_SECONDS": "30",
+        "SD_APP_STYLES_PARAMETER": "/sd-app/dev/machines/ml-server/styles",
         "SD_APP_STACK": "dev",
         "SD_APP_ROLE": "ml-server",
         "SD_APP_BOOT_PARAMETER": "/sd-app/dev/machines/ml-server/boot",

@@ -6,9 +6,9 @@ import pulumi_aws as aws
 import pytest
 
 from components.nat import Nat, NatArgs
+from declared.pretend_aws import IMAGES
 from setting_models import NatMode
 from tests.unit.engine import Recording, deploy
-from tests.unit.pretend_aws import IMAGES
 
 INSTANCE = "aws:ec2/instance:Instance"
 

@@ -7,9 +7,9 @@ import pulumi
 import pytest
 
 from components.network import Network, NetworkArgs, pick_zones
+from declared.pretend_aws import ZONES, Answer
 from setting_models import NetworkSettings
 from tests.unit.engine import Recording, deploy, policy_of
-from tests.unit.pretend_aws import ZONES, Answer
 
 OFFERINGS = "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
 SUBNET = "aws:ec2/subnet:Subnet"
