@@ -96,10 +96,12 @@ describe('the keyboard', () => {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { level: 1, name: 'the room between' }).waitFor()
     assert.equal(new URL(page.url()).pathname, `/pictures/${ids[1]}`)
+    await page.waitForFunction(() => document.activeElement.textContent === 'the room between')
     await pressUntil('Shift+Tab', /^Pictures$/)
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { level: 1, name: 'Pictures' }).waitFor()
     assert.equal(new URL(page.url()).pathname, '/pictures')
+    await page.waitForFunction(() => document.activeElement.matches('h1'))
   })
 
   it('chooses by arrows what is one of several', async () => {

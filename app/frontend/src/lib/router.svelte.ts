@@ -38,7 +38,26 @@ export function go(path: string, { replace = false, focus = true } = {}): void {
   read()
   if (!focus) return
   scrollTo(0, 0)
-  void tick().then(() => document.querySelector<HTMLElement>('h1')?.focus())
+  void focusHeading()
+}
+
+let seeking: MutationObserver | undefined
+
+/** A view that has to be loaded has no heading yet: wait for it, unless one has gone elsewhere in the meantime. */
+async function focusHeading(): Promise<void> {
+  seeking?.disconnect()
+  const from = document.activeElement
+  await tick()
+  const isOver = (): boolean => {
+    if (document.activeElement !== from && document.activeElement !== document.body) return true
+    const heading = document.querySelector<HTMLElement>('h1')
+    heading?.focus()
+    return heading !== null
+  }
+  if (isOver()) return
+  const watch = new MutationObserver(() => isOver() && watch.disconnect())
+  watch.observe(document.body, { childList: true, subtree: true })
+  seeking = watch
 }
 
 export function startRouter(): void {
