@@ -113,6 +113,11 @@ def boot_parameter(stack: str, role: str) -> str:
     return parameter_path(stack, "machines", role, "boot")
 
 
+def styles_parameter(stack: str) -> str:
+    """Parameter in which the ML server tells which styles lie there and are offered (cloud_init/ml-server/model_sync.py)."""
+    return parameter_path(stack, "machines", ML_SERVER, "styles")
+
+
 def notebook_name(stack: str) -> str:
     """SageMaker's name for the notebook, unique in the account."""
     return f"FineTuneNotebookInstance-{stack}"

@@ -4,11 +4,13 @@ Scripts are never templates; comments aside they arrive as they stand here, and 
 What differs between machines stands in `/etc/sd-app/machine.env`, and nowhere else.
 """
 
+import ast
 import base64
 import gzip
 import io
 import re
 import tarfile
+import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,17 +45,17 @@ ROLE_FILES: dict[str, tuple[str, ...]] = {
 """What a role gets beside its script, as patterns in this folder."""
 
 HOMES = {
-    ".service": ("/etc/systemd/system", "0644"),
+    ".env": (ETC, "0644"),
+    ".sh": (SCRIPT_DIRECTORY, "0755"),
     ".timer": ("/etc/systemd/system", "0644"),
     ".slice": ("/etc/systemd/system", "0644"),
-    ".sh": (SCRIPT_DIRECTORY, "0755"),
-    ".py": (SCRIPT_DIRECTORY, "0755"),
-    ".env": (ETC, "0644"),
     ".ini": (ETC, "0644"),
+    ".service": ("/etc/systemd/system", "0644"),
     ".yaml": (ETC, "0644"),
+    ".py": (SCRIPT_DIRECTORY, "0755"),
     ".logrotate": ("/etc/logrotate.d", "0644"),
 }
-"""Where a file of a kind goes on the machine, and its mode."""
+"""Where a file of a kind goes on the machine, and its mode; user data has them in this order."""
 
 
 _BEGIN_ANEW = " ".join(
@@ -109,7 +111,8 @@ def render_cloud_config(role: str, environment: Mapping[str, str]) -> str:
     if role not in ROLE_SCRIPTS:
         raise ValueError(f'"{role}" is no role of a machine; allowed: {", ".join(ROLE_SCRIPTS)}')
     script = ROLE_SCRIPTS[role]
-    files = machine_files((script, *ROLE_FILES[role]), environment)
+    # Of one kind after the other: it compresses better.
+    files = sorted(machine_files((script, *ROLE_FILES[role]), environment), key=_kind_and_name)
     config = {
         "bootcmd": [["sh", "-c", _BEGIN_ANEW]],
         "write_files": [
@@ -125,6 +128,11 @@ def render_cloud_config(role: str, environment: Mapping[str, str]) -> str:
         ],
     }
     return "#cloud-config\n" + yaml.dump(config, Dumper=_Literal, sort_keys=False, width=1000)
+
+
+def _kind_and_name(file: MachineFile) -> tuple[int, str]:
+    kind = Path(file.path).suffix
+    return [*HOMES, kind].index(kind), file.path.rpartition("/")[2]
 
 
 def render_lifecycle(environment: Mapping[str, str]) -> str:
@@ -176,10 +184,52 @@ def _used_alone(versions: MachineFile, files: Iterable[MachineFile]) -> MachineF
 def without_comments(path: Path) -> str:
     """A file's text without what is for its readers alone: AWS's limits leave no room for it.
 
-    Goes: whole lines of comment but the `#!`, and Python's docstrings. All else stays as it is.
+    Goes: whole lines of comment but the `#!`; of Python also docstrings, empty lines, comments behind code and the types that
+    nothing reads at run time. All else stays as it is.
     """
     text = re.sub(r"(?m)^[ \t]*#(?!!).*\n", "", path.read_text())
-    return re.sub(r'(?ms)^[ \t]*"""(?:(?!""").)*"""\n', "", text) if path.suffix == ".py" else text
+    if path.suffix != ".py":
+        return text
+    text = re.sub(r'(?ms)^[ \t]*"""(?:(?!""").)*"""\n', "", text)
+    return re.sub(r"\n\n+", "\n", without_types(text))
+
+
+def without_types(text: str) -> str:
+    """Python without types of arguments, results and variables, and without comments behind code. A class's own fields
+    keep theirs: dataclasses read them."""
+    kept = [line.encode() for line in text.splitlines(keepends=True)]
+    for line, begin, end in sorted(_type_places(ast.parse(text)) + _comment_places(text), reverse=True):
+        kept[line - 1] = kept[line - 1][:begin] + kept[line - 1][end:]
+    return b"".join(kept).decode()
+
+
+def _type_places(tree: ast.Module) -> list[tuple[int, int, int]]:
+    """Line, begin and end in bytes of each type that stands on one line, with its colon or arrow."""
+    found: list[tuple[int, int, int]] = []
+    fields = {id(one) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for one in node.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.annotation:
+            begin, kind = node.col_offset + len(node.arg.encode()), node.annotation
+        elif isinstance(node, ast.FunctionDef) and node.returns:
+            begin, kind = node.returns.col_offset - len(" -> "), node.returns
+        elif isinstance(node, ast.AnnAssign) and node.value and id(node) not in fields:
+            begin, kind = node.target.end_col_offset or 0, node.annotation
+        else:
+            continue
+        if kind.lineno == kind.end_lineno:
+            found.append((kind.lineno, begin, kind.end_col_offset or 0))
+    return found
+
+
+def _comment_places(text: str) -> list[tuple[int, int, int]]:
+    """Line, begin and end in bytes of each comment behind code, with the space before it."""
+    found: list[tuple[int, int, int]] = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT and not token.string.startswith("#!"):
+            before = token.line[: token.start[1]]
+            end = len(before.encode()) + len(token.string.encode())
+            found.append((token.start[0], len(before.rstrip().encode()), end))
+    return found
 
 
 def environment_file(environment: Mapping[str, str]) -> str:

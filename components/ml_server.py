@@ -1,5 +1,6 @@
 """The GPU machine that runs ComfyUI, and the firewall around it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ class MlServer(pulumi.ComponentResource):
         clients, server = _create_firewall(name, args.vpc_id, child)
         ways_out = machine.allow_web_egress(name, server.id, self)
         ssh_groups = machine.create_ssh_group(name, args.vpc_id, args.settings.ssh_cidrs, self)
+        styles = _create_styles_record(name, args.stack, child)
         role = MachineRole(
             name,
             MachineRoleArgs(
@@ -63,12 +65,12 @@ class MlServer(pulumi.ComponentResource):
                 role=contract.ML_SERVER,
                 region=args.region,
                 log_retention_days=args.log_retention_days,
-                statements=_rights(args.bucket_arn),
+                statements=_rights(args.bucket_arn, styles.arn),
             ),
             child,
         )
         needs = [*role.permissions, *ways_out, *args.ways_out]
-        launch_args = _launch_args(args, role, [server.id, *ssh_groups], needs)
+        launch_args = _launch_args(args, role, styles, [server.id, *ssh_groups], needs)
         instance = machine.launch(name, launch_args, self)
         own_stop = _create_own_stop(name, role, instance, child)
         if args.settings.spot:
@@ -131,7 +133,19 @@ def _create_firewall(
     return clients, server
 
 
-def _rights(bucket_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
+def _create_styles_record(name: str, stack: str, child: pulumi.ResourceOptions) -> aws.ssm.Parameter:
+    return aws.ssm.Parameter(
+        f"{name}-styles",
+        name=contract.styles_parameter(stack),
+        description="Which styles lie on the ML server and are offered; the machine itself writes it.",
+        type="String",
+        value=json.dumps({}),
+        # From its first sync on the value is the machine's.
+        opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=["value"])),
+    )
+
+
+def _rights(bucket_arn: pulumi.Input[str], styles_parameter_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
     prefixes = (contract.MODELS_PREFIX, contract.LORAS_PREFIX)
     return [
         allow(
@@ -145,12 +159,14 @@ def _rights(bucket_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
             ["s3:GetObject"],
             [pulumi.Output.concat(bucket_arn, "/", prefix, "*") for prefix in prefixes],
         ),
+        allow("TellOfStyles", ["ssm:PutParameter"], [styles_parameter_arn]),
     ]
 
 
 def _launch_args(
     args: MlServerArgs,
     role: MachineRole,
+    styles: aws.ssm.Parameter,
     groups: list[pulumi.Output[str]],
     needs: list[pulumi.Resource],
 ) -> machine.LaunchArgs:
@@ -172,6 +188,7 @@ def _launch_args(
             "COMFYUI_SKETCH_PORT": str(contract.COMFYUI_PORTS["sketch"]),
             "IDLE_STOP_MINUTES": str(args.settings.idle_stop_minutes),
             "MODEL_SYNC_SECONDS": str(args.settings.model_sync_seconds),
+            "SD_APP_STYLES_PARAMETER": styles.name,
         },
         private_ip=args.private_ip,
         spot=args.settings.spot,

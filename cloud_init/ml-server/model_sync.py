@@ -1,8 +1,10 @@
 """Brings the models and styles of the bucket to this machine: in parallel, only what changed, each file whole and with
-the right checksum or not at all; then asks ComfyUI whether it offers them.
+the right checksum or not at all; then asks ComfyUI whether it offers them, and tells of the styles in a parameter, which
+`ops loras list` reads.
 
-`models/<folder>/<name>` goes to ComfyUI's <folder> (`models/<name>` to checkpoints), `loras/<name>` to loras. Exits 1
-when a file had to be left out; the timer tries it again.
+`models/<folder>/<name>` goes to ComfyUI's <folder> (`models/<name>` to checkpoints), `loras/<name>` to loras; what is no
+model file (sidecars, aliases, thumbnails) stays in the bucket. Exits 1 when a file had to be left out; the timer tries it
+again.
 """
 
 import fcntl
@@ -17,8 +19,9 @@ import urllib.request
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import boto3.session
 from boto3.exceptions import Boto3Error
@@ -36,6 +39,12 @@ SPARE_BYTES = 2 << 30
 OFFERED_SECONDS = 20
 COMFYUI_FOLDERS = ("checkpoints/", "loras/")
 """Of these the designer chooses by name."""
+WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".pkl", ".bin")
+"""What ComfyUI loads (folder_paths.py)."""
+TOLD_SECONDS = 600
+"""The record of the styles is written as often even when nothing changed: it also says that the sync still runs."""
+TOLD_BYTES = 4000
+"""SSM takes 4,096 (docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html)."""
 
 
 class LeftOut(Exception):
@@ -55,9 +64,9 @@ class Remote:
 
 
 def place(key: str) -> str | None:
-    """Where a key goes, relative to ROOT; None for what is no file, or would leave ROOT."""
+    """Where a key goes, relative to ROOT; None for what is no model, or would leave ROOT."""
     parts = key.split("/")
-    if not parts[-1] or any(part in ("", ".", "..") for part in parts) or parts[-1].startswith("."):
+    if not key.lower().endswith(WEIGHTS) or {"", ".", ".."} & {*parts} or parts[-1].startswith("."):
         return None
     if parts[0] == "models":
         return "/".join(parts[1:]) if len(parts) > 2 else f"checkpoints/{parts[1]}"
@@ -78,17 +87,14 @@ def listed(client: Any, bucket: str) -> list[Remote]:
 
 def digest(path: Path, algorithm: str, part_bytes: int | None = None) -> str:
     """Hex digest of a file; with part_bytes, that of its parts' digests, as S3's ETag of a multipart upload."""
-    whole, parts = hashlib.new(algorithm, usedforsecurity=False), list[bytes]()
+    new = partial(hashlib.new, algorithm, usedforsecurity=False)
+    whole, parts = new(), b""
     with path.open("rb") as file:
         while block := file.read(part_bytes or 1 << 20):
             whole.update(block)
             if part_bytes:
-                parts.append(hashlib.new(algorithm, block, usedforsecurity=False).digest())
-    return (
-        hashlib.new(algorithm, b"".join(parts), usedforsecurity=False).hexdigest()
-        if part_bytes
-        else whole.hexdigest()
-    )
+                parts += new(block).digest()
+    return (new(parts) if part_bytes else whole).hexdigest()
 
 
 def verify(client: Any, bucket: str, remote: Remote, path: Path) -> None:
@@ -184,9 +190,9 @@ def remove_gone(remotes: Iterable[Remote], manifest: Manifest, root: Path) -> li
     return gone
 
 
-def not_offered(ports: Iterable[str], places: Iterable[str]) -> list[str]:
-    """Files that a running ComfyUI does not offer, after some seconds; a server that does not run is not asked."""
-    missing: list[str] = []
+def not_offered(ports: Iterable[str], places: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The ports on which a ComfyUI answers, and the files that it does not offer there after some seconds."""
+    asked, missing = list[str](), list[str]()
     chosen = sorted(where for where in places if where.startswith(COMFYUI_FOLDERS))
     for port in ports:
         end = time.monotonic() + OFFERED_SECONDS
@@ -195,23 +201,25 @@ def not_offered(ports: Iterable[str], places: Iterable[str]) -> list[str]:
                 missing += [f"{where} on port {port}" for where in absent]
                 break
             time.sleep(1)
-    return missing
+        if absent is not None:
+            asked.append(port)
+    return asked, missing
 
 
-def _absent(port: str, chosen: list[str]) -> list[str]:
+def _absent(port: str, chosen: list[str]) -> list[str] | None:
     offered: set[str] = set()
     try:
         for folder in {where.partition("/")[0] for where in chosen}:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/models/{folder}", timeout=10) as answer:
                 offered |= {f"{folder}/{name}" for name in json.load(answer)}
     except OSError:
-        return []
+        return None
     return [where for where in chosen if where not in offered]
 
 
-def sync(client: Any, bucket: str, root: Path, ports: Iterable[str]) -> tuple[str, bool]:
-    """Do it; what happened in a line, and whether nothing had to be left out."""
-    started = time.monotonic()
+def sync(client: Any, bucket: str, root: Path, ports: Iterable[str]) -> tuple[str, bool, dict[str, Any]]:
+    """Do it; what happened in a line, whether nothing had to be left out, and the record of the styles."""
+    at, started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
     remove_parts(root)
     manifest, remotes = Manifest(root / MANIFEST), listed(client, bucket)
     removed, left_out, came = remove_gone(remotes, manifest, root), list[str](), list[Remote]()
@@ -235,24 +243,53 @@ def sync(client: Any, bucket: str, root: Path, ports: Iterable[str]) -> tuple[st
         # The readiness record tells it, whatever later syncs of this boot have to do.
         (RUN / "arrived.txt").write_text(arrived + "\n")
     # All of them: what came while the servers were not up was not asked for then.
-    here = [one.place for one in remotes if one.place in manifest.etags]
-    left_out += [f"ComfyUI does not offer {what}" for what in not_offered(ports, here)]
+    asked, missing = not_offered(ports, [one.place for one in remotes if one.place in manifest.etags])
+    styles = {
+        "at": at,
+        "listing": fingerprint(remotes),
+        "ports": asked,
+        "leftOut": sorted(one[:300] for one in left_out if one.startswith("loras/")),
+        "notOffered": [one for one in missing if one.startswith("loras/")],
+    }
+    left_out += [f"ComfyUI does not offer {what}" for what in missing]
     told += [f"{len(removed)} removed"] if removed else []
-    return "; ".join([*told, *left_out]), not left_out
+    return "; ".join([*told, *left_out]), not left_out, styles
+
+
+def fingerprint(remotes: Iterable[Remote]) -> str:
+    """Of the styles in the bucket: `ops loras list` makes the same of what it sees there, and knows what is new."""
+    lines = sorted(f"{one.key} {one.etag}\n" for one in remotes if one.key.startswith("loras/"))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def tell(ssm: Any, parameter: str, styles: dict[str, Any]) -> None:
+    """Write the record, if it says something new, or nothing was written for long. What does not fit is counted in `more`."""
+    while len(text := json.dumps(styles, separators=(",", ":"))) > TOLD_BYTES:
+        (styles["leftOut"] or styles["notOffered"]).pop()
+        styles["more"] = styles.get("more", 0) + 1
+    last, new = RUN / "styles.json", text.partition(",")[2]
+    if last.exists() and last.read_text() == new and time.time() - last.stat().st_mtime < TOLD_SECONDS:
+        return
+    # In a parameter's value, two such brackets would name another parameter.
+    ssm.put_parameter(Name=parameter, Type="String", Overwrite=True, Value=text.replace("{{", "{ {"))
+    last.write_text(new)
 
 
 def main() -> int:
     RUN.mkdir(parents=True, exist_ok=True)
     config = Config(retries={"mode": "adaptive", "max_attempts": 10}, max_pool_connections=PARALLEL_FILES * 8)
-    client = cast(Any, boto3.session.Session(region_name=os.environ["AWS_REGION"])).client(
-        "s3", config=config
-    )
+    session: Any = boto3.session.Session(region_name=os.environ["AWS_REGION"])
     ports = (os.environ["COMFYUI_TEXT_PORT"], os.environ["COMFYUI_SKETCH_PORT"])
     with (RUN / "sync.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        told, whole = sync(client, os.environ["BUCKET_NAME"], ROOT, ports)
+        client = session.client("s3", config=config)
+        told, whole, styles = sync(client, os.environ["BUCKET_NAME"], ROOT, ports)
         (RUN / "models.txt").write_text(told + "\n")
-    print(told)
+        print(told)
+        try:
+            tell(session.client("ssm"), os.environ["SD_APP_STYLES_PARAMETER"], styles)
+        except (BotoCoreError, ClientError) as error:
+            print(f"the record of the styles could not be written: {error}")
     return 0 if whole else 1
 
 

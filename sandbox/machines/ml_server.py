@@ -118,7 +118,8 @@ def _picture(machine: Machine, script: list[str]) -> str:
 
 
 class ModelSync:
-    """The machine's own model_sync.py, with its two folders elsewhere, at its own pace and when the bucket changes."""
+    """The machine's own model_sync.py, with its two folders elsewhere, at its own pace and when the bucket changes. It tells
+    of the styles as the machine does."""
 
     def __init__(self, machine: Machine, models: Path) -> None:
         self._machine = machine
@@ -127,7 +128,7 @@ class ModelSync:
         self._script.RUN.mkdir(parents=True, exist_ok=True)
         models.mkdir(parents=True, exist_ok=True)
         environment = machine.environment
-        self._bucket = environment["BUCKET_NAME"]
+        self._bucket, self._parameter = environment["BUCKET_NAME"], environment["SD_APP_STYLES_PARAMETER"]
         self._client: Any = boto3.session.Session(region_name=environment["AWS_REGION"]).client(
             "s3", endpoint_url=environment["AWS_ENDPOINT_URL"]
         )
@@ -136,7 +137,8 @@ class ModelSync:
     def once(self) -> str:
         """Fetch what is new; what happened in a line. Raises BootFailed."""
         try:
-            told, _ = self._script.sync(self._client, self._bucket, self._script.ROOT, self._ports)
+            told, _, styles = self._script.sync(self._client, self._bucket, self._script.ROOT, self._ports)
+            self._script.tell(self._machine.readiness, self._parameter, styles)
         except Exception as error:
             raise BootFailed("models", f"the models could not be fetched: {error}") from error
         return str(told)

@@ -35,6 +35,12 @@ class Readiness:
         with self._lock:
             self._closed = True
 
+    def put_parameter(self, **request: Any) -> None:
+        """SSM's PutParameter, for what else the machine writes: never after `close` either."""
+        with self._lock:
+            if not self._closed:
+                self.ssm.put_parameter(**request)
+
     def tell(self, state: str, stage: str = "", message: str = "") -> None:
         """Write the record: pending, running, ready or failed. That it can't be sent stops nothing, as on a machine."""
         record = {

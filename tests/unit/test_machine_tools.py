@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def run_sync(client: Any, root: Path, ports: tuple[str, ...] = ()) -> tuple[str, bool]:
-    return sync.sync(client, BUCKET, root, ports)
+    told, whole, _ = sync.sync(client, BUCKET, root, ports)
+    return told, whole
 
 
 def put(s3: Any, key: str, body: bytes, sha256: str | None = None) -> None:
@@ -68,6 +70,8 @@ def test_models_and_styles_arrive_in_comfyuis_folders(s3: Any, root: Path) -> No
     put(s3, "models/plain.safetensors", b"plain")
     put(s3, "loras/indochine.safetensors", b"style")
     put(s3, "loras/", b"")
+    for beside in ("indochine.json", "indochine.jpg", "Indochine.alias.json"):
+        put(s3, f"loras/{beside}", b"no model")
     put(s3, "outputs/picture.png", b"a designer's")
     told, whole = run_sync(s3, root)
     assert whole and told.startswith("4 models and styles here; 4 new")
@@ -80,9 +84,20 @@ def test_models_and_styles_arrive_in_comfyuis_folders(s3: Any, root: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "key", ["loras/../evil", "models/a/../../evil", "models//x", "loras/.hidden", "models/"]
+    "key",
+    [
+        "loras/../evil.pt",
+        "models/a/../../evil.pt",
+        "models//x.pt",
+        "loras/.hidden.pt",
+        "models/",
+        "loras/Indochine-v1.json",
+        "loras/Indochine.alias.json",
+        "loras/Indochine-v1.jpg",
+        "models/readme.txt",
+    ],
 )
-def test_a_key_that_would_leave_the_folder_or_hide_is_passed_over(key: str) -> None:
+def test_a_key_that_would_leave_the_folder_or_hide_or_is_no_model_is_passed_over(key: str) -> None:
     assert sync.place(key) is None
 
 
@@ -220,6 +235,111 @@ def test_parts_of_a_sync_that_was_cut_off_are_removed(s3: Any, root: Path) -> No
         (root / "loras" / part).write_bytes(b"half a file")
     run_sync(s3, root)
     assert files(root) == {"loras/a.safetensors": b"a"}
+
+
+class Ssm:
+    """Keeps what is put."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def put_parameter(self, **request: Any) -> None:
+        assert (request["Name"], request["Type"], request["Overwrite"]) == ("/styles", "String", True)
+        assert len(request["Value"].encode()) <= 4096 and "{{" not in request["Value"]
+        self.told.append(json.loads(request["Value"]))
+
+
+@pytest.fixture
+def ssm() -> Ssm:
+    return Ssm()
+
+
+def tell(ssm: Ssm, s3: Any, root: Path, ports: tuple[str, ...] = ()) -> None:
+    sync.tell(ssm, "/styles", sync.sync(s3, BUCKET, root, ports)[2])
+
+
+def test_the_record_tells_of_the_bucket_s_styles_and_who_was_asked(s3: Any, root: Path, ssm: Ssm) -> None:
+    put(s3, "models/checkpoints/main.safetensors", b"main")
+    put(s3, "loras/a.safetensors", b"a")
+    put(s3, "loras/a.json", b"{}")
+    tell(ssm, s3, root)
+    offers = {"/models/checkpoints": ["main.safetensors"], "/models/loras": ["a.safetensors"]}
+    with serving(lambda path, body: offers[path]) as port:
+        tell(ssm, s3, root, (port, "9"))
+    asleep, awake = ssm.told
+    etag = hashlib.md5(b"a", usedforsecurity=False).hexdigest()
+    listing = hashlib.sha256(f"loras/a.safetensors {etag}\n".encode()).hexdigest()[:16]
+    assert asleep == {**asleep, "listing": listing, "ports": [], "leftOut": [], "notOffered": []}
+    assert awake == {**asleep, "ports": [port], "at": awake["at"]}, "a server that does not run was not asked"
+    assert abs(datetime.fromisoformat(awake["at"]).timestamp() - time.time()) < 60
+
+
+def test_the_record_is_written_for_news_and_else_every_few_minutes(s3: Any, root: Path, ssm: Ssm) -> None:
+    put(s3, "loras/a.safetensors", b"a")
+    for _ in range(3):
+        tell(ssm, s3, root)
+    assert len(ssm.told) == 1, "the timer's every minute would cost a write"
+    put(s3, "models/vae/fine.safetensors", b"vae")
+    put(s3, "loras/a.json", b"{}")
+    tell(ssm, s3, root)
+    assert len(ssm.told) == 1, "no style came"
+    for key, body in (("b", b"b"), ("a", b"other")):
+        put(s3, f"loras/{key}.safetensors", body)
+        tell(ssm, s3, root)
+    s3.delete_object(Bucket=BUCKET, Key="loras/b.safetensors")
+    tell(ssm, s3, root)
+    assert len({one["listing"] for one in ssm.told}) == len(ssm.told) == 4
+    old = time.time() - sync.TOLD_SECONDS - 1
+    os.utime(sync.RUN / "styles.json", (old, old))
+    tell(ssm, s3, root)
+    assert len(ssm.told) == 5, "nobody would know whether the sync still runs"
+
+
+def test_the_record_names_the_styles_that_are_left_out_or_not_offered(
+    s3: Any, root: Path, ssm: Ssm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "OFFERED_SECONDS", 0)
+    put(s3, "models/checkpoints/main.safetensors", b"main")
+    put(s3, "loras/good.safetensors", b"good")
+    put(s3, "loras/bad.safetensors", b"bad", "0" * 64)
+    with serving(lambda path, body: []) as port:
+        tell(ssm, s3, root, (port,))
+    [told] = ssm.told
+    assert told["notOffered"] == [f"loras/good.safetensors on port {port}"]
+    assert told["leftOut"] == [
+        "loras/bad.safetensors left out: its bytes do not have the checksum recorded in S3; push it again"
+    ]
+
+
+def test_the_record_fits_its_parameter_however_many_styles_are_broken(ssm: Ssm, cloud: Cloud) -> None:
+    left_out = [f"loras/Đông {{{{Dương {number}.safetensors left out: {'why ' * 40}" for number in range(90)]
+    not_offered = [f"loras/{number}.safetensors on port 8188" for number in range(200)]
+    sync.tell(
+        ssm,
+        "/styles",
+        {"at": "now", "listing": "x", "ports": [], "leftOut": left_out, "notOffered": not_offered},
+    )
+    [told] = ssm.told
+    assert told["more"] + len(told["leftOut"]) + len(told["notOffered"]) == 290 and told["notOffered"]
+
+
+def test_the_sync_s_own_run_writes_the_record_and_goes_on_without_the_right_to(
+    cloud: Cloud, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sync, "ROOT", tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    parameter = contract.styles_parameter("dev")
+    ports = {"COMFYUI_TEXT_PORT": "9", "COMFYUI_SKETCH_PORT": "9"}
+    for name, value in {"BUCKET_NAME": BUCKET, "SD_APP_STYLES_PARAMETER": parameter, **ports}.items():
+        monkeypatch.setenv(name, value)
+    put(s3, "loras/a.safetensors", b"a")
+    assert sync.main() == 0
+    value = cloud.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    assert set(json.loads(value)) == {"at", "listing", "ports", "leftOut", "notOffered"}
+    monkeypatch.setenv("SD_APP_STYLES_PARAMETER", "/aws/of-others")
+    put(s3, "loras/b.safetensors", b"b")
+    assert sync.main() == 0, "what came is there all the same"
+    assert "the record of the styles could not be written" in capsys.readouterr().out
 
 
 def test_comfyui_looks_in_every_folder_that_models_are_pushed_to() -> None:
