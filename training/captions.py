@@ -21,6 +21,7 @@ from typing import Any, Protocol, cast
 
 from PIL import Image
 
+from training.device import free_memory
 from training.faults import CaptionsRefused
 from training.prepare import CAPTION, IMAGES
 
@@ -78,8 +79,10 @@ def trigger_fault(trigger: str) -> str | None:
         return "a style needs a trigger word: one that means nothing yet, such as `studioverde`"
     if any(letter.isspace() for letter in trigger):
         return f"the trigger word {trigger!r} has spaces: write it as one word, such as {''.join(trigger.split()).lower()!r}"
-    if not (trigger.isascii() and trigger.isalnum()):
-        return f"the trigger word {trigger!r}: letters and digits only (a-z, 0-9), for captions are cut at other signs"
+    if not (trigger.isascii() and trigger.replace("_", "").isalnum()):
+        return (
+            f"the trigger word {trigger!r}: letters, digits and _ only, for captions are cut at other signs"
+        )
     if len(trigger) > LONGEST_TRIGGER:
         return f"the trigger word {trigger!r} is too long: {LONGEST_TRIGGER} letters at most"
     if len(trigger) < 3 or trigger.lower() in COMMON:
@@ -108,6 +111,8 @@ def caption(
                 record.keep(one, words, "")
             record.save()
             say(f"captions: {min(start + args.batch, len(new))} of {len(new)}")
+        del write
+        free_memory()
     _write(pictures, record, args.trigger)
     rows = table(args.target)
     for row in rows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -49,3 +51,11 @@ def look() -> Device:
         return Device("cpu", "CPU")
     about = torch.cuda.get_device_properties(0)
     return Device("cuda", str(about.name), about.total_memory / 2**30, (int(about.major), int(about.minor)))
+
+
+def free_memory() -> None:
+    """Give back what a model held that nobody has any more: the next step's is another process, and needs it."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

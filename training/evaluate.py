@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops, ImageStat
 
-from training.faults import EvaluationRefused
+from training.device import free_memory
+from training.faults import EvaluationRefused, TrainingFault
 from training.grid import Cell, draw_grid
 from training.settings import SAMPLES
 from training.states import is_whole
@@ -106,6 +107,8 @@ def evaluate(
             for down, (text, seed) in enumerate(rows):
                 drawn[down, across] = _draw(pipeline, args, text, seed)
                 tell(len(drawn), len(rows) * len(columns))
+    del pipeline
+    free_memory()
     return _kept(args, columns, rows, drawn, say)
 
 
@@ -174,6 +177,8 @@ def _with_style(pipeline: Any, column: _Column) -> Generator[None]:
             str(column.style.parent), weight_name=column.style.name, adapter_name="style"
         )
         pipeline.set_adapters(["style"], [column.strength])
+    except TrainingFault:
+        raise
     except Exception as error:  # as above; a LoRA for another base fails by its shapes
         raise EvaluationRefused(
             f"{column.style.name} doesn't fit the base model: {_first_line(error)}"

@@ -18,7 +18,8 @@ from typing import Any
 WIDTHS = (32, 32, 64, 64)
 """Channels of the U-Net's four levels; the real one has 320 to 1280."""
 VAE_WIDTHS = (16, 16, 32, 32)
-TEXT_WIDTH, TEXT_LAYERS, TOKENS = 32, 2, 77
+TEXT_WIDTH, TEXT_LAYERS, TOKENS = 768, 1, 77
+"""The width is the real one: by it a style is known to be for Stable Diffusion 1.x (training/lora.py)."""
 BLIP_SIDE, BLIP_WIDTH = 32, 32
 CHECKPOINT, DIFFUSERS, BLIP = "tiny-sd15.safetensors", "sd", "blip"
 _WORDS = """

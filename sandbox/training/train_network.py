@@ -42,6 +42,7 @@ class Run:
     batches: description.Batches
     parts: list[Layer]
     output: Path
+    before: int
     started: float = field(default_factory=time.time)
     losses: list[float] = field(default_factory=list[float])
 
@@ -72,10 +73,10 @@ def main(argv: list[str]) -> int:
     except NoModel as error:
         log.error("%s", error)
         return 1
-    run = Run(args, batches, parts, Path(args.output_dir))
+    run = Run(args, batches, parts, Path(args.output_dir), _resumed(args))
     run.output.mkdir(parents=True, exist_ok=True)
     _announce(run)
-    _epochs(run, _resumed(args))
+    _epochs(run)
     return 0
 
 
@@ -98,14 +99,15 @@ def _resumed(args: Namespace) -> int:
     return int(json.loads((Path(args.resume) / "train_state.json").read_text())["current_step"])
 
 
-def _epochs(run: Run, before: int) -> None:
+def _epochs(run: Run) -> None:
+    before = run.before
     assert before < run.steps, "max_train_steps should be greater than initial step"
     bar = _Bar(run.steps)
     first = before // run.batches.steps
     for epoch in range(first + 1, run.args.max_train_epochs + 1):
         print(f"\nepoch {epoch}/{run.args.max_train_epochs}\n", flush=True)
         for _ in range(run.batches.steps):
-            _step(run, bar, before)
+            _step(run, bar)
         if epoch < run.args.max_train_epochs and epoch % (run.args.save_every_n_epochs or epoch + 1) == 0:
             style = _save(run, f"{run.args.output_name}-{epoch:06d}", epoch, before + bar.done)
             _save_state(run, style, epoch, before + bar.done)
@@ -119,9 +121,9 @@ def _epochs(run: Run, before: int) -> None:
     log.info("model saved.")
 
 
-def _step(run: Run, bar: _Bar, before: int) -> None:
+def _step(run: Run, bar: _Bar) -> None:
     time.sleep(float(os.environ.get("SANDBOX_SECONDS_PER_TRAINING_STEP", STEP_S)))
-    at = before + bar.done + 1
+    at = run.before + bar.done + 1
     kind, _, when = os.environ.get("SANDBOX_TRAINER_FAULT", "").partition("@")
     is_now = bool(kind) and at == int(when)
     if is_now and kind == "crash":
@@ -147,7 +149,12 @@ def _save(run: Run, name: str, epoch: int, step: int) -> Path:
         steps_per_epoch=run.batches.steps,
         started=run.started,
     )
-    known |= {"ss_epoch": str(epoch), "ss_steps": str(step), "ss_training_finished_at": str(time.time())}
+    # After going on from a state the real one, too, writes the steps since then.
+    known |= {
+        "ss_epoch": str(epoch),
+        "ss_steps": str(step - run.before),
+        "ss_training_finished_at": str(time.time()),
+    }
     emulated_style.write_style(file, run.parts, run.args, step / run.steps, known)
     return file
 
