@@ -31,6 +31,12 @@ describe('a part of the page', () => {
     expect(load).toHaveBeenCalledTimes(3)
   })
 
+  it('waits while the page is loaded anew: Vite gives nothing then', async () => {
+    render(Part<string>, { load: async () => undefined as unknown as string, children })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(screen.getByRole('status').textContent).toBe('Loading…')
+  })
+
   it('has its stylesheet asked for again when that failed before', async () => {
     const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: '/assets/Pictures.css' })
     document.head.append(link)

@@ -9,7 +9,8 @@ addEventListener('error', ({ target }) => target instanceof HTMLLinkElement && t
 export async function loaded<T>(load: () => Promise<T>): Promise<T> {
   try {
     await Promise.all([...failed].map(replaced))
-    return await load()
+    // Nothing: the page is being loaded anew (main.ts), and until then there is nothing to be shown.
+    return (await load()) ?? (await new Promise<never>(() => {}))
   } catch (error) {
     throw new Unreachable(String(error))
   }
