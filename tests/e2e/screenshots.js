@@ -1,6 +1,7 @@
-/** Takes pictures of every view into $TARGET: NAME-light.png, NAME-dark.png, NAME-phone.png. */
+/** Takes pictures of every view into $TARGET: NAME-light.png, NAME-dark.png, NAME-phone.png, NAME-vietnamese.png. */
 import { join } from 'node:path'
-import { ask, launch, makePicture, newDesigner, open, PAGE_URL, signIn, waitForState } from './browser.js'
+import { ask, launch, makePicture, newDesigner, open, PAGE_URL, signIn } from './browser.js'
+import { seeSigningIn, seeTrouble, seeWork } from './views.js'
 
 const LOOKS = {
   light: {},
@@ -26,16 +27,23 @@ const [drawn] = await ask('drawn_picture', { email: designer.email, prompt: 'liv
 const [four] = await ask('pictures', { email: designer.email, wishes: [{ ...FULL, prompt: 'living room, four ways to furnish it', count: 4, seed: 90 }] })
 const token = await ask('share', { email: designer.email, id: drawn, seconds: 7 * 86_400 })
 
-for (const [look, options] of Object.entries(LOOKS)) {
-  const { page, context } = await open(browser, { ...options, reducedMotion: 'reduce' })
+/** A window of a look, and how a picture is taken of it: when all that it shows has come, and nothing moves. */
+async function opened(look) {
+  const { page, context } = await open(browser, { ...LOOKS[look], reducedMotion: 'reduce' })
   const take = async (name, { full = false } = {}) => {
-    await page.evaluate(() => Promise.all([...document.images].filter((one) => one.loading !== 'lazy').map((one) => one.decode().catch(() => {}))))
-    await page.waitForTimeout(250)
+    await page.evaluate(async () => {
+      const images = [...document.images].filter((one) => one.loading !== 'lazy')
+      await Promise.all([document.fonts.ready, ...images.map((one) => one.decode().catch(() => {}))])
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+    })
     await page.screenshot({ path: join(process.env.TARGET, `${name}-${look}.png`), fullPage: full })
   }
+  return { page, context, take }
+}
+
+for (const look of Object.keys(LOOKS)) {
+  const { page, context, take } = await opened(look)
   await page.goto(PAGE_URL)
-  await page.locator('#email').waitFor()
-  await take('sign-in')
   await page.locator('#email').fill(designer.email)
   await page.locator('#password').fill(designer.password)
   await page.keyboard.press('Enter')
@@ -117,40 +125,41 @@ async function drawRoom(page) {
   await draw([-60, 214], [60, 214], [96, 224], [60, 236], [-60, 236], [-96, 224], [-60, 214]) // a table
 }
 
-// What passes: an empty studio, a picture half-way, a refusal, a sleeping GPU, a lost connection.
-for (const look of ['light', 'dark', 'phone']) {
-  const fresh = await newDesigner()
-  const { page, context } = await open(browser, { ...LOOKS[look], reducedMotion: 'reduce' })
-  const take = (name) => page.screenshot({ path: join(process.env.TARGET, `${name}-${look}.png`) })
-  await signIn(page, fresh)
+// What is seldom seen, and what passes.
+for (const look of Object.keys(LOOKS)) {
+  const { page, context, take } = await opened(look)
+  await seeSigningIn(page, take)
   await page.locator('.empty').waitFor()
   await take('empty')
   await page.goto(`${PAGE_URL}/pictures`)
-  await page.getByText('No pictures yet').waitFor()
+  await page.locator('.told').waitFor()
   await take('gallery-empty')
   await page.goto(PAGE_URL)
   await page.locator('button.primary').click()
   await page.locator('[aria-invalid]').waitFor()
   await take('refusal')
-  await page.getByText('From a drawing').click()
+  await page.locator('label', { hasText: /From a drawing|Từ bản vẽ/ }).click()
   await page.locator('.drop').waitFor()
   await take('drawing-empty')
-  await page.getByText('From words').click()
-  await ask('hang', { on: true, step: 14 })
-  const card = await makePicture(page, 'a library with a ladder, walnut shelves', { steps: 20 })
-  await card.locator('.preview').waitFor()
-  await page.waitForTimeout(1500)
-  await take('working')
-  await ask('hang', { on: false })
-  await waitForState(card, 'succeeded')
+  await page.locator('label', { hasText: /From words|Từ lời/ }).click()
+  // A wish on its way is found by its English words.
+  if (look !== 'vietnamese') await seeTrouble(page, await seeWork(page, take), take)
   await context.close()
 }
-const { page, context } = await open(browser, { reducedMotion: 'reduce' })
-await signIn(page, designer)
+
+// A GPU that sleeps, once for all looks.
+const windows = []
+for (const look of ['light', 'dark', 'phone']) windows.push(await opened(look))
+for (const { page } of windows) await signIn(page, designer)
 await ask('put_to_sleep', designer)
-const card = await makePicture(page, 'a sunroom, wicker chairs')
-await card.getByText(/The GPU/).waitFor({ timeout: 60_000 })
-await page.screenshot({ path: join(process.env.TARGET, 'gpu-asleep-light.png') })
-await context.close()
+const [first, ...others] = windows
+await makePicture(first.page, 'a sunroom, wicker chairs')
+for (const { page } of others) await page.reload()
+for (const { page, take } of windows) {
+  const told = page.getByText(/The GPU (sleeps and is being woken|is waking), about/)
+  await told.waitFor({ timeout: 60_000 })
+  await told.scrollIntoViewIfNeeded()
+  await take('gpu-asleep')
+}
 await browser.close()
 process.stdout.write(`pictures of the page: ${process.env.TARGET}\n`)
