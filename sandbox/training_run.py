@@ -1,8 +1,9 @@
 """Runs an emulated training job: the package that came with it, as a process of this machine.
 
 Folders, files and signals are SageMaker's (docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html);
-`SM_ROOT` says where they lie, since `/opt/ml` is not ours. The image and its GPU are not there: Python is that of the
-training environment (tools/training.sh), and STAND_INS names what takes the place of sd-scripts and of the weights.
+`SM_ROOT` says where they lie, since `/opt/ml` is not ours. The image and its GPU are not there: `PYTHON` is that of the
+training environment (tools/training.sh), and sandbox/training/stand_ins.py has what takes the place of sd-scripts and of
+the weights.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import boto3.session
 from botocore.exceptions import ClientError
 
+from sandbox.training import stand_ins
 from sandbox.training_jobs import Job
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -32,7 +34,7 @@ KEEP_S = 1.0
 GRACE_S = 120.0
 """From SIGTERM to SIGKILL, as on AWS."""
 ROOT = Path(__file__).resolve().parent.parent
-MODULE = "training.job"
+OPT_ML = "/opt/ml"
 
 
 class JobFailed(Exception):
@@ -46,7 +48,7 @@ class Runner:
     folder: Path
     region: str
     endpoint: str = ""
-    python: Callable[[], str] = field(default_factory=lambda: environment_python)
+    surroundings: Callable[[], Mapping[str, str]] = field(default_factory=lambda: training_environment)
 
     def __call__(self, job: Job) -> None:
         """The whole life of a job."""
@@ -54,7 +56,7 @@ class Runner:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         try:
-            _Run(job, place, self._client("s3"), self._client("logs"), self.python).whole()
+            _Run(job, place, self._client("s3"), self._client("logs"), self.surroundings).whole()
         except (JobFailed, OSError, ClientError) as error:
             job.end("Failed", "Failed", str(error))
         finally:
@@ -67,17 +69,21 @@ class Runner:
         return session.client(service, endpoint_url=self.endpoint)
 
 
-def environment_python() -> str:
-    """Of the training environment, which is made when it is missing: that takes a minute or two. Raises JobFailed."""
+def training_environment() -> Mapping[str, str]:
+    """What an image has and a machine with a GPU. It is made when it is missing: that takes a minute or two. Raises
+    JobFailed."""
     made = subprocess.run([ROOT / "tools" / "training.sh"], capture_output=True, text=True, check=False)
     if made.returncode:
         raise JobFailed(f"InternalServerError: {made.stderr.strip()[-500:]}")
-    return made.stdout.strip()
+    python = Path(made.stdout.strip())
+    return {"PYTHON": str(python), **stand_ins.environment(python)}
 
 
 class _Run:
-    def __init__(self, job: Job, place: Path, s3: Any, logs: Any, python: Callable[[], str]) -> None:
-        self._job, self._place, self._s3, self._python = job, place, s3, python
+    def __init__(
+        self, job: Job, place: Path, s3: Any, logs: Any, surroundings: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._job, self._place, self._s3, self._surroundings = job, place, s3, surroundings
         self._log = _Log(logs, f"{job.name}/algo-1-{int(job.created)}")
         self._limit_s = float(job.asked["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400))
         self._kept: dict[str, tuple[int, int]] = {}
@@ -143,7 +149,7 @@ class _Run:
         """The package until it ends, is stopped, or its time is over; its exit status."""
         started = time.monotonic()
         process = subprocess.Popen(
-            [self._python(), "-m", MODULE],
+            self._entry(),
             cwd=self._place,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -174,21 +180,30 @@ class _Run:
         reader.join(timeout=10)
         return process.returncode
 
+    def _entry(self) -> list[str]:
+        """The request's own command, with its folders where they are here. Raises JobFailed."""
+        asked = self._job.asked["AlgorithmSpecification"].get("ContainerEntrypoint")
+        if not asked:
+            raise JobFailed(
+                "ClientError: the sandbox has no images, and runs a job's own ContainerEntrypoint alone"
+            )
+        return [
+            part.replace(OPT_ML, str(self._place), 1) if part.startswith(OPT_ML) else part for part in asked
+        ]
+
     def _environment(self) -> Mapping[str, str]:
         kept = {
             name: os.environ[name]
-            for name in ("PATH", "HOME", "LANG", "SANDBOX_SECONDS_PER_STEP")
+            for name in ("PATH", "HOME", "LANG", "SANDBOX_SECONDS_PER_TRAINING_STEP")
             if name in os.environ
         }
-        code = self._place / "input" / "data" / "code"
         return {
             **kept,
             **self._job.asked.get("Environment", {}),
-            "PYTHONPATH": str(code),
             "PYTHONUNBUFFERED": "1",
             "SM_ROOT": str(self._place),
             "TRAINING_JOB_NAME": self._job.name,
-            **stand_ins(),
+            **self._surroundings(),
         }
 
     def _keep_checkpoints(self) -> None:
@@ -241,8 +256,3 @@ class _Log:
                     self._logs.put_log_events(
                         logGroupName=LOG_GROUP, logStreamName=self._stream, logEvents=[event]
                     )
-
-
-def stand_ins() -> dict[str, str]:
-    """What takes the place of what can't be had here: kohya's trainer, and models with weights."""
-    return {}

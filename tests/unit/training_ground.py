@@ -21,7 +21,7 @@ ROLE = "sd-app-dev-training"
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-gpu-py312-cu126-ubuntu22.04-sagemaker"
 WAIT_S = 60.0
 
-PACKAGE = '''
+PACKAGE = """
 import json, os, signal, sys, time
 from pathlib import Path
 
@@ -46,7 +46,7 @@ while step < steps:
         (root / "output/failure").write_text("the GPU is on fire")
         sys.exit(1)
 (root / "model/report.json").write_text(json.dumps({"steps": step}))
-'''
+"""
 """Of the job's own code: nothing here is sd-app's."""
 
 
@@ -68,22 +68,29 @@ class Ground:
     def put(self, key: str, body: bytes | str) -> None:
         self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
-    def start(self, name: str = "sd-app-dev-a", *, spot: bool = False, seconds: int = 600, **settings: str) -> None:
+    def start(
+        self, name: str = "sd-app-dev-a", *, spot: bool = False, seconds: int = 600, **settings: str
+    ) -> None:
         """A job with a set of two pictures and PACKAGE as its code."""
         place = f"s3://{BUCKET}/datasets/a/{name}"
         for at in (1, 2):
             self.put(f"datasets/a/{name}/set/images/{at}.png", b"png")
-        self.put(f"datasets/a/{name}/code/training/__init__.py", b"")
-        self.put(f"datasets/a/{name}/code/training/job.py", PACKAGE)
+        self.put(f"datasets/a/{name}/code/job.py", PACKAGE)
         self.client("sagemaker").create_training_job(
             TrainingJobName=name,
-            AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+            AlgorithmSpecification={
+                "TrainingImage": IMAGE,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": [sys.executable, "/opt/ml/input/data/code/job.py"],
+            },
             RoleArn=f"arn:aws:iam::123456789012:role/{ROLE}",
             HyperParameters=settings,
             InputDataConfig=[
                 {
                     "ChannelName": channel,
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"{place}/{channel}/"}},
+                    "DataSource": {
+                        "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"{place}/{channel}/"}
+                    },
                 }
                 for channel in ("set", "code")
             ],
@@ -105,7 +112,11 @@ class Ground:
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             job = self.describe(name)
-            if job["SecondaryStatus"] == until or job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
+            if job["SecondaryStatus"] == until or job["TrainingJobStatus"] in (
+                "Completed",
+                "Failed",
+                "Stopped",
+            ):
                 return job
             time.sleep(0.05)
         raise AssertionError(f"{name} did not get there in {WAIT_S:g} s: {self.describe(name)}")
@@ -113,8 +124,12 @@ class Ground:
     def log(self, name: str = "sd-app-dev-a") -> list[str]:
         logs = self.client("logs")
         group = "/aws/sagemaker/TrainingJobs"
-        (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
-        events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
+        (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")[
+            "logStreams"
+        ]
+        events = logs.get_log_events(
+            logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+        )
         return [one["message"] for one in events["events"]]
 
     def keys(self, prefix: str) -> set[str]:
@@ -124,7 +139,7 @@ class Ground:
 
 def ground(folder: Path) -> Ground:
     """A new account with the stack's bucket and the role; keys must be in the environment."""
-    runner = Runner(folder, "us-east-1", python=lambda: sys.executable)
+    runner = Runner(folder, "us-east-1", surroundings=dict)
     jobs = TrainingJobs(emulator.ACCOUNT, "us-east-1", runner)
     runner.endpoint = emulator.serve("test", 0, list, training=jobs)
     requests.post(f"{runner.endpoint}/moto-api/reset", timeout=30)
