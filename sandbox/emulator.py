@@ -18,6 +18,7 @@ from moto.s3.models import FakeDeleteMarker
 from werkzeug.serving import make_server
 
 from sandbox import light_tables
+from sandbox.account import Account
 from sandbox.calls import Call, Environ, body_of, read_call
 from sandbox.faults import Answer, Faults
 from sandbox.long_poll import LongPoll
@@ -58,6 +59,7 @@ class Emulator:
     training: TrainingJobs | None = None
     faults: Faults = field(default_factory=Faults)
     commands: RunCommand = field(default_factory=RunCommand)
+    account: Account = field(default_factory=Account)
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     # DynamoDB's writes are atomic, and its conditions hold between two callers; moto's threads know no such thing.
     _dynamodb: threading.Lock = field(default_factory=threading.Lock)
@@ -86,6 +88,11 @@ class Emulator:
             return _answer_json(self.commands.call(call.action, json.loads(body_of(environ))), start_response)
         if self.training and call.service in TrainingJobs.SERVICES:
             said = self.training.call(call.service, call.action, body_of(environ))
+            if said is not None:
+                return _answer_json(said, start_response)
+        if call.service in Account.SERVICES and "HTTP_X_AMZ_TARGET" in environ:
+            scope, asked = environ.get("HTTP_AUTHORIZATION", ""), json.loads(body_of(environ) or b"{}")
+            said = self.account.call(call.service, call.action, asked, scope)
             if said is not None:
                 return _answer_json(said, start_response)
         told: list[str] = []

@@ -14,11 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from instance_types import NOTEBOOK_TYPES
+
 IMAGES = ("pytorch-training",)
 """Repositories of AWS's own registry that have every tag here."""
 QUOTA = 1.0
 TYPES = [f"ml.{family}.{size}" for family in ("g4dn", "g5", "g6") for size in ("xlarge", "2xlarge")]
-QUOTA_NAMES = [f"{kind} for {how}training job usage" for kind in TYPES for how in ("", "spot ")]
+QUOTA_NAMES = [f"{kind} for {how}training job usage" for kind in TYPES for how in ("", "spot ")] + [
+    f"{kind} for notebook instance usage" for kind in NOTEBOOK_TYPES
+]
 Fault = tuple[str, str]
 """AWS's code of an error, and its words."""
 
