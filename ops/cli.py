@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import cli_jobs, cli_users, deploy, images, machines, models, status, wait
+from ops import cli_doctor, cli_jobs, cli_users, deploy, images, machines, models, status, wait
 from ops.errors import NO_ANSWER, AwsError, OpsError, explain
 from ops.model_files import FOLDERS, FORMATS
 from ops.stack import LOCAL, Stack, connect, unreachable
@@ -20,6 +20,7 @@ EXAMPLES = """\
 examples:
   python -m ops status                             the stack on this machine
   python -m ops --stack prod status --json         prod, for a program to read
+  python -m ops --stack dev doctor                 before the first `up`: is all ready?
   python -m ops models push room.safetensors       into models/checkpoints/
   python -m ops models push scribble.safetensors --folder controlnet
   python -m ops models push Indochine.safetensors Minimalist.safetensors --to loras
@@ -99,6 +100,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.command == "doctor":  # it comes before there is a stack to connect to
+        return cli_doctor.run(args)
     stack = connect(getattr(args, "stack", LOCAL), getattr(args, "region", None))
     try:
         return _dispatch(args, stack, getattr(args, "json", False))
@@ -157,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         help="every part of the system: state, address, age",
         description=status.__doc__,
     )
+    cli_doctor.add_parser(commands, common)
     _add_models(commands, common)
     cli_users.add_parser(commands, common)
     cli_jobs.add_parser(commands, common)
