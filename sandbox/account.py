@@ -70,5 +70,8 @@ def _image_parameter(name: str, scope: str) -> dict[str, Any] | None:
         images: list[Any] = backend.describe_images(filters=wanted)
         if images:
             image = max(images, key=lambda one: (one.name, one.id))
-            return {"Parameter": {"Name": name, "Type": "String", "Value": image.id, "Version": 1}}
+            arn = f"arn:aws:ssm:{region[1]}::parameter{name}"
+            return {
+                "Parameter": {"Name": name, "ARN": arn, "Type": "String", "Value": image.id, "Version": 1}
+            }
     return None
