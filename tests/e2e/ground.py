@@ -129,12 +129,6 @@ class Door:
             MfaConfiguration="ON" if said["on"] else "OPTIONAL",
         )
 
-    def session(self, said: dict[str, Any]) -> None:
-        """End all sessions of a user, as an operator does with a stolen one."""
-        self.running.stack.client("cognito-idp").admin_user_global_sign_out(
-            UserPoolId=self.running.outputs["userPoolId"], Username=said["email"]
-        )
-
     def _api(self, email: str) -> Api:
         answer = self.running.stack.client("cognito-idp").initiate_auth(
             AuthFlow="USER_PASSWORD_AUTH",

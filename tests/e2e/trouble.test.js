@@ -124,6 +124,25 @@ describe('in trouble', () => {
     await close()
   })
 
+  it('refusals and failures are told in Vietnamese to who reads Vietnamese', async () => {
+    const { page, close } = await openStudio(browser)
+    await page.evaluate(() => localStorage.setItem('sd-app:language', 'vi'))
+    await page.reload()
+    await page.getByLabel('Lời mô tả của bạn').fill('một căn phòng')
+    await page.getByText('Nâng cao', { exact: true }).click()
+    await page.getByLabel('Hạt giống', { exact: true }).fill('99999999999')
+    await page.getByRole('button', { name: /^Tạo/ }).click()
+    await page.locator('#seed-fault').getByText('Từ 0 đến 4.294.967.295.', { exact: true }).waitFor()
+    await page.getByText('Hạt giống: Từ 0 đến 4.294.967.295.').waitFor()
+    await page.getByLabel('Hạt giống', { exact: true }).fill('')
+    await ask('lack_memory', { count: 3 }) // each of the attempts
+    await page.getByRole('button', { name: /^Tạo/ }).click()
+    const card = cardOf(page, 'một căn phòng')
+    await waitForState(card, 'failed', 60_000)
+    await card.getByText('Hình quá lớn đối với card đồ họa.').waitFor()
+    await close()
+  })
+
   it('what the service offers is asked for again when it could not be had', async () => {
     const { page, close } = await openStudio(browser)
     await page.route(`${API_URL}/api/styles`, (route) => route.abort())
