@@ -1,7 +1,7 @@
 /** Asking for pictures, seeing them come, and what is refused. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { API_URL, ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, setSteps, until, waitForState } from './browser.js'
+import { API_URL, ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, setSteps, waitForState } from './browser.js'
 
 describe('a picture', () => {
   let browser

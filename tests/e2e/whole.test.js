@@ -19,7 +19,7 @@ describe('the whole page', () => {
     ['/pictures', 'the gallery', 'li img'],
     [`/pictures/${id}`, 'a picture', '#recipe'],
     [`/shared/${token}`, 'a shared picture', 'figure img'],
-    ['/nothing-here', 'a wrong address', 'h1'],
+    ['/shared/nothing', 'a link that has ended', 'h1'],
   ]
 
   for (const [name, options] of [
@@ -66,7 +66,7 @@ describe('the whole page', () => {
       }
       await seeSigningIn(page, at)
       await seeTrouble(page, await seeWork(page, at), at)
-      assert.equal(new Set(seen).size, 20)
+      assert.equal(new Set(seen).size, 21)
       await close()
     })
   }
