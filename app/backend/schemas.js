@@ -152,6 +152,7 @@ export const generation = {
     },
     images: { type: 'array', items: image },
     sketchUrl: text('Path of the drawing that was followed.'),
+    styleVersion: text('The version of the style that makes or made it; may be asked for as a style.'),
     favourite: { type: 'boolean', description: 'Marked by its owner.' },
     sharedUntil: { ...moment, description: 'Until when the last link to it holds.' },
     recipe: open('Workflow, its hash and its graph, models and styles with checksums where known.'),
@@ -189,6 +190,12 @@ export const shared = {
     images: { type: 'array', items: image },
     sketchUrl: text('Path of the drawing that was followed.'),
   },
+}
+
+export const styleParams = {
+  type: 'object',
+  required: ['name'],
+  properties: { name: { type: 'string', minLength: 1, maxLength: 200 } },
 }
 
 export const tokenParams = {
@@ -229,12 +236,14 @@ export const styles = {
           title: text('To be shown.'),
           triggerWord: text('Added to the prompt by the server.'),
           recommendedStrength: { type: 'number' },
+          version: text('Name of the version that the style is now; may be sent as `style` as well, also after it was replaced.'),
           bytes: { type: 'integer' },
           sha256: { type: 'string' },
+          thumbnailUrl: text('Path of a JPEG of 512 x 512; needs no token, and is valid for 12 to 24 hours. Missing without one.'),
           publishedAt: moment,
           offered: {
             type: 'object',
-            description: 'Whether ComfyUI has it now, by kind; null while it sleeps.',
+            description: 'Whether ComfyUI has that version now, by kind; null while it sleeps.',
             properties: Object.fromEntries(KINDS.map((kind) => [kind, { type: ['boolean', 'null'] }])),
           },
         },

@@ -1,4 +1,7 @@
-/** Pictures and drawings. Seen by their owner: with a bearer token, or at the signed address that the API gave. */
+/**
+ * Pictures and drawings, seen by their owner, and thumbnails of styles, seen by everybody who is signed in: with a bearer
+ * token, or at the signed address that the API gave.
+ */
 import { createHash, randomUUID } from 'node:crypto'
 import { noId, notFound, Problem } from '../problems.js'
 import * as schemas from '../schemas.js'
@@ -10,9 +13,10 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const DECODERS = 2
 // Drawings decoded at once: each may take some hundred MB for a moment.
 const IMMUTABLE = 'private, max-age=86400, immutable'
+const CHANGEABLE = 'private, max-age=300'
 
 /** @param {import('fastify').FastifyInstance} app */
-export function pictureRoutes(app, { config, authenticate, generations, pictures }) {
+export function pictureRoutes(app, { config, authenticate, generations, pictures, styles }) {
   const limits = config.limits
   const gate = gateOf(DECODERS)
   const maxBytes = limits.sketchMebibytes * 1024 * 1024
@@ -55,25 +59,29 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
     },
   })
 
-  /** Whoever has the signed address was given it as the owner; anyone else must be the owner. */
-  const seen = (item, what) => async (request, reply) => {
+  /** Whoever has the signed address was given it as one who may see it; anyone else signs in, and `check` looks. */
+  const seen = (check) => async (request, reply) => {
     const path = request.url.split('?')[0]
     if (request.query.signature !== undefined) {
       if (isSigned(config.imageKey, path, request.query)) return
       throw new Problem('address_ended', 'This address is not valid any more: load the generation again for a new one.')
     }
     await authenticate(request, reply)
-    // The schema is looked at later than this.
-    if (!UUID.test(request.params.id)) throw noId()
-    const found = await generations.get(item(request))
-    if (found?.owner !== request.user.id) throw notFound(what)
+    await check(request)
   }
+  const seenByOwner = (item, what) =>
+    seen(async (request) => {
+      // The schema is looked at later than this.
+      if (!UUID.test(request.params.id)) throw noId()
+      const found = await generations.get(item(request))
+      if (found?.owner !== request.user.id) throw notFound(what)
+    })
 
-  async function send(request, reply, key, what) {
+  async function send(request, reply, key, what, keep = IMMUTABLE) {
     const found = await pictures.open(key)
     if (!found) throw notFound(what)
     reply.headers({
-      'Cache-Control': IMMUTABLE,
+      'Cache-Control': keep,
       ETag: found.etag,
       'Referrer-Policy': 'no-referrer',
       'Cross-Origin-Resource-Policy': 'cross-origin',
@@ -108,20 +116,32 @@ export function pictureRoutes(app, { config, authenticate, generations, pictures
 
   app.get('/api/images/:id/:n', {
     schema: picture('A picture, as PNG', TYPES.png),
-    onRequest: seen(({ params }) => params.id, 'picture'),
+    onRequest: seenByOwner(({ params }) => params.id, 'picture'),
     handler: (request, reply) => send(request, reply, pictureKey(request.params.id, request.params.n), 'picture'),
   })
   app.get('/api/images/:id/:n/thumbnail', {
     schema: picture('A small WebP of a picture', TYPES.webp),
-    onRequest: seen(({ params }) => params.id, 'picture'),
+    onRequest: seenByOwner(({ params }) => params.id, 'picture'),
     handler: (request, reply) => send(request, reply, thumbnailKey(request.params.id, request.params.n), 'picture'),
   })
   app.get('/api/sketches/:id', {
     schema: { ...picture('A drawing, as it was taken', TYPES.png), params: schemas.idParams },
-    onRequest: seen(({ params }) => `sketch#${params.id}`, 'drawing'),
+    onRequest: seenByOwner(({ params }) => `sketch#${params.id}`, 'drawing'),
     handler: (request, reply) => send(request, reply, sketchKey(request.params.id), 'drawing'),
   })
+  app.get('/api/styles/:name/thumbnail', {
+    schema: { ...picture('A small picture of a style or of a version', TYPES.jpeg), params: schemas.styleParams },
+    onRequest: seen(async () => {}),
+    handler: async (request, reply) => {
+      const found = await styles.thumbnail(request.params.name)
+      if (!found) throw new Problem('not_found', 'There is no thumbnail of such a style.')
+      return send(request, reply, found.key, 'thumbnail', found.isFinal ? IMMUTABLE : CHANGEABLE)
+    },
+  })
 }
+
+/** Where a style's thumbnail is; by a version's name it stays the same for ever. */
+export const thumbnailPath = (name) => `/api/styles/${encodeURIComponent(name)}/thumbnail`
 
 export function wrongType() {
   return new Problem('wrong_type', 'The body must be a picture, with its Content-Type.', [

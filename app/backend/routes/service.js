@@ -3,7 +3,8 @@ import { createRequire } from 'node:module'
 import { KINDS } from '../contract.js'
 import { Problem } from '../problems.js'
 import * as schemas from '../schemas.js'
-import { equal } from '../signing.js'
+import { equal, signedPath } from '../signing.js'
+import { thumbnailPath } from './pictures.js'
 
 const { version } = createRequire(import.meta.url)('../package.json')
 export const INTERNAL_KEY_HEADER = 'x-internal-key'
@@ -14,7 +15,12 @@ export function serviceRoutes(app, { config, authenticate, styles, gpu, queueVie
   app.get('/api/styles', {
     onRequest: authenticate,
     schema: { summary: 'Styles (LoRAs) to choose from', response: { 200: schemas.styles, ...schemas.problems } },
-    handler: async () => ({ items: await styles.list() }),
+    handler: async () => ({
+      items: (await styles.list()).map(({ thumbnailKey, ...style }) => ({
+        ...style,
+        ...(thumbnailKey ? { thumbnailUrl: signedPath(config.imageKey, thumbnailPath(style.version)) } : {}),
+      })),
+    }),
   })
 
   app.get('/api/status', {

@@ -335,7 +335,9 @@ function conditionOf({ state, style, favourite }) {
   const parts = [
     { condition: 'attribute_exists(kind)' },
     state && { condition: '#state = :state', names: { '#state': 'state' }, values: { ':state': state } },
-    style && { condition: '#request.#style = :style', names: { '#request': 'request', '#style': 'style' }, values: { ':style': style } },
+    // By the style's name, also of its older versions; by a version's own name; and as it was asked for, before there were
+    // versions.
+    style && { condition: '(#request.#style = :style OR #style = :style OR styleVersion = :style)', names: { '#request': 'request', '#style': 'style' }, values: { ':style': style } },
     favourite && { condition: 'favourite = :favourite', values: { ':favourite': true } },
   ].filter(Boolean)
   return {

@@ -6,7 +6,7 @@ import { signedPath } from '../signing.js'
 export function presenter({ queueView, imageKey }) {
   return async function present(record, { withRecipe = false } = {}) {
     const place = UNFINISHED.includes(record.state) ? await queueView.place(record) : {}
-    const { kind, id, state, createdAt, startedAt, finishedAt, request, recipe, error, favourite, sharedUntil } = record
+    const { kind, id, state, createdAt, startedAt, finishedAt, request, recipe, error, favourite, sharedUntil, styleVersion } = record
     return {
       id,
       kind,
@@ -18,6 +18,7 @@ export function presenter({ queueView, imageKey }) {
       request,
       ...(state === 'failed' ? { error: { code: error?.code ?? 'server_error', message: error?.message ?? '' } } : {}),
       ...pictures(record, imageKey),
+      ...(styleVersion ? { styleVersion } : {}),
       ...(favourite ? { favourite } : {}),
       ...(sharedUntil ? { sharedUntil } : {}),
       ...(withRecipe ? { recipe } : {}),
@@ -28,12 +29,12 @@ export function presenter({ queueView, imageKey }) {
 /** Returns presentShared(record, expires): nothing of whose it is, nor of how it was made; addresses end with the link. */
 export function sharedPresenter({ imageKey }) {
   return function presentShared(record, expires) {
-    const { kind, createdAt, request } = record
+    const { kind, createdAt, request, style = request.style } = record
     return {
       kind,
       createdAt,
       expiresAt: new Date(expires * 1000).toISOString(),
-      ...(request.style ? { style: request.style } : {}),
+      ...(style ? { style } : {}),
       ...pictures(record, imageKey, expires),
     }
   }

@@ -83,6 +83,8 @@ export class Submissions {
       version: 1,
       requestHash: hash,
       request,
+      // The plain name, whichever version it was asked for by: what a gallery looks for.
+      ...(style ? { style: style.style, styleVersion: style.file } : {}),
       recipe: this.#recipe(kind, request, style, sketch),
     }
   }
@@ -90,14 +92,14 @@ export class Submissions {
   /** All that it takes to make the same picture again. */
   #recipe(kind, request, style, sketch) {
     const workflow = this.workflows[kind]
-    const { style: name, sketchId, ...values } = request
+    const { sketchId, ...values } = request
     const prompt = style?.triggerWord && !values.prompt.includes(style.triggerWord)
       ? `${style.triggerWord}, ${values.prompt}`
       : values.prompt
     const graph = workflow.fill({
       ...values,
       prompt,
-      ...(name ? { style: fileOf(name) } : {}),
+      ...(style ? { style: fileOf(style.file) } : {}),
       ...(sketch ? { drawing: drawingName(sketchId, request) } : {}),
     })
     return {
@@ -105,7 +107,7 @@ export class Submissions {
       workflowSha256: workflow.sha256,
       graph,
       models: workflow.models,
-      ...(name ? { style: { name: fileOf(name), ...(style.sha256 ? { sha256: style.sha256 } : {}) } } : {}),
+      ...(style ? { style: styleOfRecipe(style) } : {}),
       ...(sketch ? { sketch: { id: sketchId, sha256: sketch.sha256 } } : {}),
     }
   }
@@ -134,6 +136,11 @@ export class Submissions {
 /** Name of a drawing in ComfyUI's input folder: the same for the same drawing in the same size. */
 export function drawingName(sketchId, { width, height }) {
   return `${sketchId}-${width}x${height}.png`
+}
+
+/** The very bytes that make the picture, whatever the style's name leads to later. */
+function styleOfRecipe({ style, file, sha256 }) {
+  return { style, version: file, name: fileOf(file), ...(sha256 ? { sha256 } : {}) }
 }
 
 const pick = (from, names) => Object.fromEntries(names.map((name) => [name, from[name]]))

@@ -1,4 +1,5 @@
 /** The document that the API gives of itself: valid, whole, and true of what is really answered. */
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import Ajv2020 from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
@@ -22,6 +23,8 @@ describe('the OpenAPI document', () => {
   let aws, api, document, routes, ajv
   before(async () => {
     aws = await emulateAws()
+    const thumbnail = { Bucket: 'pictures', Key: 'loras/Indochine.jpg', Body: 'picture', ContentType: 'image/jpeg' }
+    await aws.clients.s3.send(new PutObjectCommand(thumbnail))
     api = await startApp(aws)
     const answer = await api.call('GET', '/api/openapi.json')
     assert.equal(answer.statusCode, 200)
@@ -142,6 +145,10 @@ describe('the OpenAPI document', () => {
       assert.ok(document.paths[`/api/images/{id}/{n}${at}`].get.responses['200'].content[type], `pictures are ${type}`)
     }
     assert.ok(document.paths['/api/sketches/{id}'].get.responses['200'].content['image/png'])
+    assert.ok(document.paths['/api/styles/{name}/thumbnail'].get.responses['200'].content['image/jpeg'])
+    const [known] = await api.services.styles.list()
+    const [style] = (await ask('GET', '/api/styles', '/api/styles')).items
+    assert.deepEqual(Object.keys(style).sort(), Object.keys(known).map((key) => (key === 'thumbnailKey' ? 'thumbnailUrl' : key)).sort())
   })
 
   it('hides nothing that a route answers: what it does not speak of would be lost', async () => {
