@@ -10,12 +10,11 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 from ops import training_follow, training_job, training_result
 from ops.errors import BAD, OpsError
-from ops.show import as_json, console, counted, lines, span
+from ops.show import as_json, console, counted, lines
 from ops.stack import Stack
 from ops.training_checks import JobParts, check, job_parts
 from training import shelf
@@ -123,10 +122,14 @@ def _begun(stack: Stack, parts: JobParts, args: TrainArgs, seconds: int) -> str:
     name = training_job.job_name(stack.name, settings.name)
     place = training_job.place_of(settings.name, name)
     with tempfile.TemporaryDirectory(prefix="sd-app-set-") as made:
+        said: list[str] = []
         try:
-            prepared = prepare(PrepareArgs(source=args.images, target=Path(made)), say=_say)
-        except SetRefused as why:
+            prepared = prepare(PrepareArgs(source=args.images, target=Path(made)), say=said.append)
+        except SetRefused as why:  # it names what was set aside, too
             raise OpsError(f"no job was started: {why}", BAD) from why
+        for line in said:
+            if line.startswith("set aside"):
+                _say(line)
         _say(_announced(name, parts, seconds, counted(len(prepared.kept), "picture")))
         training_job.send(stack, bucket, place, Path(made))
     plan = training_job.JobPlan(
@@ -180,7 +183,7 @@ def _announced(name: str, parts: JobParts, seconds: int, what: str) -> str:
     most = seconds / 3600 * parts.dollars_per_hour
     spot = ", on spot" if parts.spot else ""
     return (
-        f"{name}: {what}, {parts.instance_type}{spot}, at most {span(timedelta(seconds=seconds))} and ${most:.2f}"
+        f"{name}: {what}, {parts.instance_type}{spot}, at most {counted(round(seconds / 60), 'minute')} and ${most:.2f}"
         f" (${parts.dollars_per_hour:g} an hour{' at the full price' if spot else ''})"
     )
 

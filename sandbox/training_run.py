@@ -201,6 +201,8 @@ class _Run:
             **kept,
             **self._job.asked.get("Environment", {}),
             "PYTHONUNBUFFERED": "1",
+            # Small models gain nothing by threads, which wait for each other on a busy machine.
+            "OMP_NUM_THREADS": "1",
             "SM_ROOT": str(self._place),
             "TRAINING_JOB_NAME": self._job.name,
             **self._surroundings(),
