@@ -11,6 +11,7 @@ import yaml
 import contract
 from declared.pretend_aws import Answer
 from declared.recorder import Recording, deploy
+from settings import Settings, parse
 
 ROOT = Path(__file__).parents[1]
 UNSEEN = "secret-that-stays-encrypted"
@@ -33,7 +34,7 @@ def run_program(
         lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
         lookups=lookups,
         stack=stack,
-        config={key: one if isinstance(one, str) else json.dumps(one) for key, one in values.items()},
+        config=_texts(values),
         secret_keys=secret_keys,
     )
 
@@ -41,16 +42,15 @@ def run_program(
 def declare(stack: str, *, config: Mapping[str, Any] | None = None) -> Recording[Any]:
     """Everything that the stack declares. Secrets are stood for: those of the stack file, and the GitHub token that
     `make up` brings along where the stack has a page."""
-    values = {**config_of(stack), **(config or {})}
-    hidden = {key for key, one in values.items() if _is_encrypted(one)}
-    if _has_page(values) and GITHUB_TOKEN not in values:
-        hidden.add(GITHUB_TOKEN)
-    return run_program(
-        stack,
-        config={**(config or {}), **dict.fromkeys(hidden, UNSEEN)},
-        secret_keys=sorted(hidden),
-        lookups=_of_region(str(values["aws:region"])) if "aws:region" in values else None,
-    )
+    values, hidden = _with_secrets({**config_of(stack), **(config or {})})
+    lookups = _of_region(str(values["aws:region"])) if "aws:region" in values else None
+    return run_program(stack, config=values, secret_keys=hidden, lookups=lookups)
+
+
+def settings_of(stack: str, *, config: Mapping[str, Any] | None = None) -> Settings:
+    """The settings that `declare` runs the program with. SettingsError tells every fault."""
+    values, hidden = _with_secrets({**config_of(stack), **(config or {})})
+    return parse(stack, _texts(values), set(hidden))
 
 
 def _of_region(region: str) -> dict[str, Answer]:
@@ -66,6 +66,19 @@ def config_of(stack: str) -> dict[str, Any]:
     """The config of `Pulumi.<stack>.yaml`. FileNotFoundError when the stack has none."""
     document: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text()) or {}
     return dict(document.get("config") or {})
+
+
+def _with_secrets(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The config with every secret stood for, and the keys of those."""
+    hidden = {key for key, one in values.items() if _is_encrypted(one)}
+    if _has_page(values) and GITHUB_TOKEN not in values:
+        hidden.add(GITHUB_TOKEN)
+    return {**values, **dict.fromkeys(hidden, UNSEEN)}, sorted(hidden)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """As the engine hands the config over."""
+    return {key: one if isinstance(one, str) else json.dumps(one) for key, one in values.items()}
 
 
 def _is_encrypted(value: object) -> bool:

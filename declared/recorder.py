@@ -19,6 +19,8 @@ import contract
 from declared import pretend_aws
 
 T = TypeVar("T")
+STACK = "pulumi:pulumi:Stack"
+"""Type of the resource that all others stand in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +95,15 @@ class _Monitor(mocks.MockMonitor):
         self._lookups, self._recording = lookups, recording
         super().__init__(_Mocks(lookups))
 
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine makes them: with the types of all that a resource stands in, where the SDK's mock has the last."""
+        around = parent.split("::")[2] if parent else STACK
+        types = type_ if around == STACK else f"{around}${type_}"
+        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{types}::{name}"
+
     def RegisterResource(self, request: Any) -> Any:
         urn = self.make_urn(request.parent, request.type, request.name)
-        if request.type == "pulumi:pulumi:Stack":
+        if request.type == STACK:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         inputs, secret_inputs = _plain(request.object)
         outputs: dict[str, Any] = {}
