@@ -1,14 +1,23 @@
 /** The drawing board: by mouse, by finger and by pen; kept across a reload; and a picture made from it. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { boardOf, openBoard, photograph, touchOf } from './board.js'
 import { assertAccessible, assertFits, drop, launch, makePicture, openStudio, until, waitForState } from './browser.js'
 
 describe('the drawing board', () => {
-  let browser
-  before(async () => (browser = await launch()))
-  after(() => browser.close())
+  let browser, folder
+  before(async () => {
+    browser = await launch()
+    folder = await mkdtemp(join(tmpdir(), 'board-'))
+  })
+  after(async () => {
+    await browser.close()
+    await rm(folder, { recursive: true })
+  })
 
   it('makes a drawing, in the size of the picture, that a picture is made from', async () => {
     const { page, close } = await openStudio(browser)
@@ -249,7 +258,7 @@ describe('the drawing board', () => {
     for (const [file, said] of [
       [{ name: 'a.svg', mimeType: 'image/svg+xml', buffer: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>') }, /This SVG was not drawn here/],
       [{ name: 'a.png', mimeType: 'image/png', buffer: Buffer.from('no picture') }, /This is no picture/],
-      [{ name: 'a.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(30_000_001) }, /too large: 30 MB/],
+      [await fileOf(30_000_001, join(folder, 'a.jpg')), /too large: 30 MB/],
     ]) {
       await board.panel('more')
       await open(file)
@@ -306,6 +315,13 @@ describe('the drawing board', () => {
     })
   }
 })
+
+/** A file of so many bytes on this machine: sent to the browser as bytes, a large one takes long. */
+async function fileOf(bytes, path) {
+  await writeFile(path, '')
+  await truncate(path, bytes)
+  return path
+}
 
 const pngSize = (bytes) => [bytes.readUInt32BE(16), bytes.readUInt32BE(20)]
 
