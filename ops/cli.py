@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import cli_doctor, cli_jobs, cli_users, deploy, images, machines, models, status, wait
+from ops import cli_doctor, cli_jobs, cli_loras, cli_users, deploy, images, machines, models, status, wait
 from ops.errors import NO_ANSWER, AwsError, OpsError, explain
 from ops.model_files import FOLDERS, FORMATS
 from ops.stack import LOCAL, Stack, connect, unreachable
@@ -29,6 +29,7 @@ examples:
   python -m ops --stack dev start ml-server
   python -m ops --stack dev users add ann@example.com
   python -m ops jobs list
+  python -m ops loras list
   python -m ops --stack dev deploy backend v1.4.0
   python -m ops --stack prod bake ml-server
 
@@ -122,6 +123,8 @@ def _dispatch(args: argparse.Namespace, stack: Stack, json: bool) -> int:
             return models.verify(stack, json=json)
         case "jobs", _:
             return cli_jobs.run(args, stack, json)
+        case "loras", _:
+            return cli_loras.run(args, stack, json)
         case "users", _:
             return cli_users.run(args, stack, json)
         case "deploy", _:
@@ -164,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands, common)
     cli_users.add_parser(commands, common)
     cli_jobs.add_parser(commands, common)
+    cli_loras.add_parser(commands, common)
     _add_machines(commands, common)
     _add_deploy(commands, common)
     _add_images(commands, common)
