@@ -48,7 +48,7 @@ def _bucket(ground: Ground) -> list[Finding]:
 
 
 def _closed(ground: Ground, name: str, denied: Denied) -> Finding:
-    """403 says that it exists: somebody else's, unless the account lists it."""
+    """403 says that it exists (one that does not is a 404): somebody else's, unless the account lists it."""
     try:
         own = any(
             one["Name"] == name for one in ask_all(ground.stack, "s3", "list_buckets", "Buckets", Prefix=name)
