@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import cli_doctor, cli_jobs, cli_loras, cli_users, deploy, images, machines, models, status, wait
+from ops import (
+    cli_doctor,
+    cli_jobs,
+    cli_loras,
+    cli_users,
+    cost_cli,
+    deploy,
+    images,
+    machines,
+    models,
+    status,
+    wait,
+)
 from ops.errors import NO_ANSWER, AwsError, OpsError, explain
 from ops.model_files import FOLDERS, FORMATS
 from ops.stack import LOCAL, Stack, connect, unreachable
@@ -29,6 +41,7 @@ examples:
   python -m ops --stack dev start ml-server
   python -m ops --stack dev users add ann@example.com
   python -m ops jobs list
+  python -m ops --stack prod cost                  dollars: idle, a month, a picture
   python -m ops loras list
   python -m ops --stack dev deploy backend v1.4.0
   python -m ops --stack prod bake ml-server
@@ -103,6 +116,8 @@ def main(arguments: Sequence[str]) -> int:
 def _run(args: argparse.Namespace) -> int:
     if args.command == "doctor":  # it comes before there is a stack to connect to
         return cli_doctor.run(args)
+    if args.command == "cost":  # from files alone; whether the stack is up is all the same
+        return cost_cli.run(args)
     stack = connect(getattr(args, "stack", LOCAL), getattr(args, "region", None))
     try:
         return _dispatch(args, stack, getattr(args, "json", False))
@@ -168,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_users.add_parser(commands, common)
     cli_jobs.add_parser(commands, common)
     cli_loras.add_parser(commands, common)
+    cost_cli.add_parser(commands, common)
     _add_machines(commands, common)
     _add_deploy(commands, common)
     _add_images(commands, common)
