@@ -22,13 +22,18 @@ examples:
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """`doctor`, as a part of the whole command line."""
-    commands.add_parser(
+    made = commands.add_parser(
         "doctor",
         parents=[common],
         help="whether account, names, models and this machine are ready for `up`",
         description=ABOUT,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "--for-up",
+        action="store_true",
+        help="exit status 1 for what stops `up` alone: models may come after it",
     )
 
 
@@ -37,4 +42,4 @@ def run(args: argparse.Namespace) -> int:
     from ops import doctor  # brings the program's SDK, a second that no other command waits for
 
     name, region = getattr(args, "stack", LOCAL), getattr(args, "region", None)
-    return doctor.run(name, region, json=getattr(args, "json", False))
+    return doctor.run(name, region, json=getattr(args, "json", False), for_up=args.for_up)

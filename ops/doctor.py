@@ -91,15 +91,16 @@ def _keep(promise: Future[list[Finding]], name: str, work: Work) -> None:
         promise.set_exception(error)
 
 
-def run(name: str, region: str | None, *, json: bool, place: Place | None = None) -> int:
-    """Look, and show; exit status 1 when something stands in the way of `up`."""
+def run(name: str, region: str | None, *, json: bool, for_up: bool = False) -> int:
+    """Look, and show; exit status 1 when something is bad, with `for_up` only when it stops `up`."""
     began = time.monotonic()
-    found = look(name, region, place or Place())
+    found = look(name, region, Place())
     if json:
         as_json([asdict(finding) for finding in found])
     else:
         _show(name, found, time.monotonic() - began)
-    return BAD if any(finding.verdict == "bad" for finding in found) else 0
+    faults = [finding for finding in found if finding.verdict == "bad"]
+    return BAD if any(finding.stops_up or not for_up for finding in faults) else 0
 
 
 def look(name: str, region: str | None, place: Place, limit_s: float = LIMIT_S) -> list[Finding]:

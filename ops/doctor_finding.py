@@ -36,6 +36,8 @@ class Finding:
     verdict: Verdict
     said: str
     todo: str = ""
+    stops_up: bool = True
+    """Of what is bad: False where `up` goes well, and something is to be done after it."""
 
 
 @dataclass(frozen=True, kw_only=True)

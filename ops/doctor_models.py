@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,9 @@ def _model(ground: Ground, model: Model) -> Finding:
     told = f"{model.name}, {size(head['ContentLength'])}"
     recorded = recorded_sha256(head)
     if not recorded:
-        return bad(check, f"{told}: nobody recorded its SHA-256", f"{push} --replace")
+        return _later(check, f"{told}: nobody recorded its SHA-256", f"{push} --replace")
     if (own := _whole_sha256(head)) and own != recorded:
-        return bad(
+        return _later(
             check,
             f"{told}: its SHA-256 is {own[:12]}…, {recorded[:12]}… was recorded",
             f"push the right file again: {push} --replace",
@@ -121,7 +121,11 @@ def _unread(ground: Ground, check: str, model: Model, error: Exception, push: st
         )
     if denied or state == "closed":
         return unseen(check, f"{model.name}: {denied or 'the bucket can not be listed'}")
-    return bad(check, f"{model.name} is not in s3://{bucket}/{model.key}", push)
+    return _later(check, f"{model.name} is not in s3://{bucket}/{model.key}", push)
+
+
+def _later(check: str, said: str, todo: str) -> Finding:
+    return replace(bad(check, said, todo), stops_up=False)
 
 
 def _bucket_state(ground: Ground, bucket: str) -> str:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ NO_STACK = """there is no stack {stack} in {backend}. Make it once, with a KMS k
       "$(aws kms create-key --region {region} --query KeyMetadata.KeyId --output text)"
     pulumi stack init {stack} --secrets-provider 'awskms://alias/sd-app-{stack}?region={region}'"""
 
+NOT_READY = """stack {stack} is not ready for `up` (see above); nothing was changed.
+  To go on anyway: make up STACK={stack} ARGS=--no-doctor"""
+
 
 class RemoteFailed(Exception):
     """The stack can't be worked on; the message tells why and what to do."""
@@ -47,9 +52,7 @@ def own_environment(environment: Mapping[str, str], root: Path) -> tuple[dict[st
 
 def engine(cli: Path, root: Path, stack: str) -> Engine:
     """The engine on this stack; raises RemoteFailed when there is no stack file, no login or no such stack."""
-    known = sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
-    if stack not in known:
-        raise RemoteFailed(f"STACK={stack}: no file Pulumi.{stack}.yaml here; there are {', '.join(known)}")
+    _must_be_known(root, stack)
     env, out = own_environment(os.environ, root)
     if out:
         say(
@@ -71,6 +74,23 @@ def engine(cli: Path, root: Path, stack: str) -> Engine:
             raise RemoteFailed(NO_STACK.format(backend=backend, **advice)) from error
         raise
     return found
+
+
+def must_be_ready(cli: Path, root: Path, stack: str) -> None:
+    """Run `ops doctor` with the user's own environment; RemoteFailed when it finds what would stop `up`."""
+    _must_be_known(root, stack)
+    env, _ = own_environment(os.environ, root)
+    env["PATH"] = os.pathsep.join([str(cli), env.get("PATH", "")])
+    words = ["-m", "ops", "--stack", stack, "doctor", "--for-up"]
+    done = subprocess.run([sys.executable, *words], cwd=root, env=env)
+    if done.returncode:
+        raise RemoteFailed(NOT_READY.format(stack=stack))
+
+
+def _must_be_known(root: Path, stack: str) -> None:
+    known = sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
+    if stack not in known:
+        raise RemoteFailed(f"STACK={stack}: no file Pulumi.{stack}.yaml here; there are {', '.join(known)}")
 
 
 def _region(stack_file: Path) -> str:

@@ -146,9 +146,12 @@ def _down(force: bool) -> int:
     return 0
 
 
-def _remote(action: str, stack: str, extra: list[str]) -> int:
+def _remote(action: str, stack: str, extra: list[str], doctor: bool) -> int:
     """On AWS the CLI's own screen is shown, and it asks before it changes anything."""
-    engine: Engine = remote_stack.engine(find_cli(), ROOT, stack)
+    cli = find_cli()
+    if action == "up" and doctor:
+        remote_stack.must_be_ready(cli, ROOT, stack)
+    engine: Engine = remote_stack.engine(cli, ROOT, stack)
     return engine.show({"down": "destroy"}.get(action, action), *extra)
 
 
@@ -159,7 +162,7 @@ def run(options: argparse.Namespace) -> int:
         return _outputs(stack, options.json)
     if stack != LOCAL:
         extra = ["--expect-no-changes"] if options.expect_no_changes else []
-        return _remote(action, stack, extra)
+        return _remote(action, stack, extra, options.doctor)
     match action:
         case "up":
             return _up()
@@ -178,6 +181,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--stack", default=LOCAL, help="the stack; local is the sandbox on this machine")
     made.add_argument(
         "--expect-no-changes", action="store_true", help="preview fails when it would change anything"
+    )
+    made.add_argument(
+        "--no-doctor",
+        dest="doctor",
+        action="store_false",
+        help="up of a stack on AWS without `ops doctor` before it",
     )
     made.add_argument("--json", action="store_true", help="outputs as JSON")
     made.add_argument(

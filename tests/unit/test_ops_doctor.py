@@ -176,6 +176,14 @@ def test_the_exit_status_is_1_when_something_stands_in_the_way(
     assert run() == status
 
 
+@pytest.mark.parametrize(("words", "status"), [([], 1), (["--for-up"], 0)])
+def test_what_does_not_stop_up_is_no_reason_against_it(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], status: int
+) -> None:
+    show(monkeypatch, [Finding(check="model vae", verdict="bad", said="not there", stops_up=False)])
+    assert run(*words) == status
+
+
 def test_the_table_keeps_to_80_columns_and_addresses_stay_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +204,7 @@ def test_json_has_every_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         "verdict": "ok",
         "said": "a, b",
         "todo": "",
+        "stops_up": True,
     }
 
 

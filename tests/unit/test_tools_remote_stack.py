@@ -123,3 +123,36 @@ def test_only_the_sandboxs_own_variables_are_taken_out(name: str, value: str, ke
     assert (name in env) is kept
     assert out == ([] if kept else [name])
     assert env["PATH"] == "/bin"
+
+
+OPS = """
+import json, os, sys
+with open(os.environ["FAKE_ANSWERS"] + "/doctor", "w") as file:
+    json.dump({"words": sys.argv[1:], "env": dict(os.environ)}, file)
+sys.exit(int(os.environ["DOCTOR_SAYS"]))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1, 2])
+def test_the_doctor_is_asked_before_up_and_its_no_stops_with_the_way_to_go_on(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, status: int
+):
+    (checkout.root / "ops.py").write_text(OPS)
+    monkeypatch.setenv("DOCTOR_SAYS", str(status))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    if status:
+        with pytest.raises(
+            RemoteFailed, match=r"not ready for `up`(.|\n)*make up STACK=dev ARGS=--no-doctor"
+        ):
+            remote_stack.must_be_ready(checkout.cli, checkout.root, "dev")
+    else:
+        remote_stack.must_be_ready(checkout.cli, checkout.root, "dev")
+    asked = json.loads((checkout.answers / "doctor").read_text())
+    assert asked["words"] == ["--stack", "dev", "doctor", "--for-up"]
+    assert "AWS_ENDPOINT_URL" not in asked["env"], "it looks where the engine will work"
+    assert asked["env"]["PATH"].startswith(str(checkout.cli))
+
+
+def test_the_doctor_is_not_asked_about_a_stack_without_a_file(checkout: Checkout):
+    with pytest.raises(RemoteFailed, match=r"no file Pulumi\.staging\.yaml"):
+        remote_stack.must_be_ready(checkout.cli, checkout.root, "staging")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tools import first_pictures, local_page, outputs_view, pulumi_cli, stack
+from tools import first_pictures, local_page, outputs_view, pulumi_cli, remote_stack, stack
 from tools.engine import EngineFailed
 from tools.engine_events import Report
 from tools.first_pictures import Made, NoPictures
@@ -225,3 +225,54 @@ def test_a_long_address_stays_whole_and_no_line_ends_in_blanks(capfd: Capture):
 def test_a_value_that_looks_like_markup_is_shown_as_it_is(capfd: Capture):
     outputs_view.show({"name": "[bold]x[/bold]"})
     assert "[bold]x[/bold]" in capfd.readouterr().out
+
+
+class Remote:
+    """Plays a stack on AWS; keeps what was done, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ready: bool = True) -> None:
+        self.done: list[str] = []
+        self.ready = ready
+        monkeypatch.setattr(remote_stack, "must_be_ready", self.must_be_ready)
+        monkeypatch.setattr(remote_stack, "engine", self.engine)
+
+    def must_be_ready(self, cli: Path, root: Path, stack: str) -> None:
+        self.done.append(f"doctor {stack}")
+        if not self.ready:
+            raise remote_stack.RemoteFailed("not ready")
+
+    def engine(self, cli: Path, root: Path, stack: str) -> "Remote":
+        return self
+
+    def show(self, *words: str) -> int:
+        self.done.append(" ".join(words))
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["up"], ["doctor dev", "up"]),
+        (["up", "--no-doctor"], ["up"]),
+        (["preview"], ["preview"]),
+        (["down"], ["destroy"]),
+    ],
+)
+def test_only_up_on_aws_asks_the_doctor_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], done: list[str]
+):
+    remote = Remote(monkeypatch)
+    assert call(monkeypatch, FakeStack({}), *words, "--stack", "dev") == 0
+    assert remote.done == done
+
+
+def test_what_the_doctor_refuses_is_not_done(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture):
+    remote = Remote(monkeypatch, ready=False)
+    assert call(monkeypatch, FakeStack({}), "up", "--stack", "dev") == 1
+    assert remote.done == ["doctor dev"] and "make: not ready" in capfd.readouterr().err
+
+
+def test_the_local_stack_comes_up_without_the_doctor(root: Path, monkeypatch: pytest.MonkeyPatch):
+    remote = Remote(monkeypatch)
+    assert call(monkeypatch, FakeStack({"create": 1}), "up") == 0
+    assert remote.done == []
