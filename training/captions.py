@@ -102,7 +102,7 @@ def caption(
         raise CaptionsRefused(fault)
     pictures = pictures_of(args.target)
     record = _Record(args.target)
-    new = [one for one in pictures if not one.with_suffix(CAPTION).is_file() and not record.words(one)]
+    new = [one for one in pictures if not one.with_suffix(CAPTION).is_file() and record.words(one) is None]
     if new:
         write = captioner or blip(args, say)
         for start in range(0, len(new), args.batch):
@@ -114,6 +114,7 @@ def caption(
         del write
         free_memory()
     _write(pictures, record, args.trigger)
+    record.save()
     rows = table(args.target)
     for row in rows:
         if not starts_with(row.caption, args.trigger):
@@ -130,7 +131,7 @@ def _write(pictures: list[Path], record: _Record, trigger: str) -> None:
         place, words = one.with_suffix(CAPTION), record.words(one)
         if words is None or (place.is_file() and not record.is_own(one, _text(place))):
             continue
-        text = f"{trigger}, {words}"
+        text = f"{trigger}, {words}" if words else trigger
         record.keep(one, words, text)
         record.save()  # first: cut off between the two, the caption is still known as the machine's
         place.write_text(text + "\n")

@@ -158,10 +158,10 @@ def _pipeline(args: EvaluateArgs) -> Any:
             if args.config:
                 given |= {"config": args.config, "local_files_only": Path(args.config).is_dir()}
             made = diffusers.StableDiffusionPipeline.from_single_file(str(args.base), **given)
-    except (
-        Exception
-    ) as error:  # diffusers raises what its parts raise: KeyError, OSError, ValueError, its hub's own
-        raise EvaluationRefused(f"base model {args.base} can't be read: {_first_line(error)}") from error
+    except TrainingFault:  # somebody ended it
+        raise
+    except Exception as error:  # what diffusers' parts raise: KeyError, OSError, ValueError, the hub's own
+        raise EvaluationRefused(f"base model {args.base} can't be read: {_in_short(error)}") from error
     made.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(made.scheduler.config)
     made.set_progress_bar_config(disable=True)
     return made.to("cuda" if on_gpu else "cpu")
@@ -181,7 +181,7 @@ def _with_style(pipeline: Any, column: _Column) -> Generator[None]:
         raise
     except Exception as error:  # as above; a LoRA for another base fails by its shapes
         raise EvaluationRefused(
-            f"{column.style.name} doesn't fit the base model: {_first_line(error)}"
+            f"{column.style.name} doesn't fit the base model: {_in_short(error)}"
         ) from error
     try:
         yield
@@ -189,9 +189,9 @@ def _with_style(pipeline: Any, column: _Column) -> Generator[None]:
         pipeline.unload_lora_weights()
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
+def _in_short(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3])[:300] or type(error).__name__
 
 
 def _draw(pipeline: Any, args: EvaluateArgs, text: str, seed: int) -> Image.Image:

@@ -105,6 +105,9 @@ class Watch:
     def take(self, text: str) -> bool:
         """More of the output; whether there is a new step to tell."""
         *lines, self._rest = re.split(r"[\r\n]", self._rest + text)
+        # A bar has its end only when the next one begins; it is read when it looks whole.
+        if _BAR.match(self._rest) and self._rest.endswith("]"):
+            lines.append(self._rest)
         return any([self._line(line.strip()) for line in lines])
 
     def _line(self, line: str) -> bool:
@@ -113,7 +116,7 @@ class Watch:
             self.is_saving = False
             return self._bar(int(bar[1]), _LOSS.search(line))
         if epoch:
-            self.epoch = int(epoch[1])
+            self.epoch, self.is_saving = int(epoch[1]), False
         elif line and not _OTHER_BAR.match(line):
             self.is_saving = bool(_SAVING.search(line)) or (self.is_saving and "model saved" not in line)
             self._lines.append(line)

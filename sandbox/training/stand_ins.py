@@ -22,6 +22,7 @@ def environment(python: Path) -> dict[str, str]:
         "SD_APP_BLIP": str(models / tiny_models.BLIP),
         "SD_APP_EVALUATION": "64:2",
         "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",  # small models on a busy machine: more threads wait for each other twenty times as long
     }
 
 

@@ -43,7 +43,9 @@ def make_blip(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = folder / "vocab.txt"
     vocabulary.write_text("\n".join([*_SPECIAL, *_WORDS.split()]) + "\n")
-    tokenizer = transformers.BertTokenizerFast(vocab_file=str(vocabulary), do_lower_case=True)
+    tokenizer = transformers.BertTokenizerFast(
+        vocab_file=str(vocabulary), do_lower_case=True, additional_special_tokens=["[DEC]", "[ENC]"]
+    )
     ids = {name: tokenizer.convert_tokens_to_ids(f"[{name}]") for name in ("PAD", "CLS", "SEP", "DEC")}
     size = {
         "num_hidden_layers": 2,
