@@ -87,8 +87,8 @@ def _keep(promise: Future[list[Finding]], name: str, work: Work) -> None:
         promise.set_result([unseen(name, str(denied), "ask for this right, or use another AWS_PROFILE")])
     except AwsError as error:
         promise.set_result([unseen(name, explain(error))])
-    except Exception as error:  # a check of ours that fails must not hide what the others found
-        promise.set_exception(error)
+    except Exception as error:  # a fault of ours here must not hide what the others found
+        promise.set_result([unseen(name, f"the check itself failed: {type(error).__name__}: {error}")])
 
 
 def run(name: str, region: str | None, *, json: bool, for_up: bool = False) -> int:
@@ -210,6 +210,6 @@ def _show(name: str, found: Sequence[Finding], seconds: float) -> None:
         out.print(Text.assemble((mark, style), f" {finding.check}: {finding.todo}"), soft_wrap=True)
     count = {verdict: sum(one.verdict == verdict for one in found) for verdict in MARKS}
     out.print(
-        f"\n{name}: {count['ok']} ✓, {count['bad']} ✗, {count['unseen']} could not be looked at, "
+        f"\n{name}: {count['ok']} ✓, {count['bad']} ✗, {count['unseen']} not known, "
         f"{count['unneeded']} not needed; {seconds:.1f} s"
     )

@@ -115,18 +115,22 @@ def test_wrong_settings_are_told_with_all_their_faults(cloud: Account, checkout:
     assert told(found)["Python"].verdict == "ok", "what needs no settings is looked at"
 
 
-def test_a_check_that_hangs_holds_up_neither_the_others_nor_the_end(
+def test_a_check_that_hangs_or_fails_holds_up_neither_the_others_nor_the_end(
     cloud: Account, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang(ground: Ground) -> list[Finding]:
         time.sleep(60)
         return []
 
+    def fail(ground: Ground) -> list[Finding]:
+        raise KeyError("Quotas")
+
     monkeypatch.setattr(
         doctor,
         "ACCOUNT_CHECKS",
         (
             doctor.Check(name="hangs", look=hang),
+            doctor.Check(name="fails", look=fail),
             doctor.Check(name="goes on", look=lambda ground: [good("goes on", "yes")]),
         ),
     )
@@ -134,6 +138,7 @@ def test_a_check_that_hangs_holds_up_neither_the_others_nor_the_end(
     found = told(look(checkout, limit_s=4))
     assert time.monotonic() - began < 20
     assert found["hangs"].verdict == "unseen" and "no answer in 4 s" in found["hangs"].said
+    assert found["fails"].verdict == "unseen" and "KeyError: 'Quotas'" in found["fails"].said
     assert found["goes on"].verdict == "ok"
 
 
@@ -193,7 +198,7 @@ def test_the_table_keeps_to_80_columns_and_addresses_stay_whole(
     table, _, todo = capsys.readouterr().out.partition("What to do:")
     assert max(map(len, table.splitlines())) <= 80
     assert f"✗ quota spot: ask: https://example.com/{'x' * 100}\n" in todo
-    assert "dev: 1 ✓, 1 ✗, 1 could not be looked at, 0 not needed" in todo
+    assert "dev: 1 ✓, 1 ✗, 1 not known, 0 not needed" in todo
 
 
 def test_json_has_every_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
