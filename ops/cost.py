@@ -1,7 +1,7 @@
 """`ops cost`: dollars of a stack, from the files of the checkout alone: a month with nobody, one at work, a picture, a LoRA."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from declared.program import declare, settings_of
 from instance_types import GPU_TYPES
 from ops.cost_bill import Costs, Row, costs, resources_of
 from ops.cost_hours import MONTH_HOURS
-from ops.cost_usage import Usage, picture_seconds
+from ops.cost_usage import Usage, picture_seconds, usual
 from ops.errors import BAD, OpsError
 from ops.prices import PriceMissing, load
 from ops.show import as_json, console, counted, table
@@ -24,9 +24,12 @@ OLD_DAYS = 365
 """Prices older than this are told of."""
 
 
-def run(stack: str, usage: Usage, *, json: bool, everything: bool = False) -> int:
-    """Show what the stack costs; exit status 1 when the working month passes its budget."""
-    settings, found = of_stack(stack, usage)
+def run(stack: str, given: Mapping[str, Any], *, json: bool, everything: bool = False) -> int:
+    """Show what the stack costs; exit status 1 when the working month passes its budget.
+
+    given: fields of Usage that are not as usual.
+    """
+    settings, found = of_stack(stack, given)
     if json:
         as_json(plain(stack, settings, found))
     else:
@@ -34,12 +37,15 @@ def run(stack: str, usage: Usage, *, json: bool, everything: bool = False) -> in
     return BAD if found.month.usd > settings.operations.monthly_budget_usd else 0
 
 
-def of_stack(stack: str, usage: Usage, *, config: Mapping[str, Any] | None = None) -> tuple[Settings, Costs]:
+def of_stack(
+    stack: str, given: Mapping[str, Any] | None = None, *, config: Mapping[str, Any] | None = None
+) -> tuple[Settings, Costs]:
     """The stack's settings, with `config` laid over its file key by key, and what follows from them. Raises OpsError."""
     if stack not in known_stacks():
         raise OpsError(f"--stack {stack}: no such stack file; known here: {', '.join(known_stacks())}")
     try:
         settings = settings_of(stack, config=config)
+        usage = replace(usual(settings), **(given or {}))
         declared = declare(stack, config=config)
         return settings, costs(settings, resources_of(declared.all), load(settings.aws.region), usage)
     except (PriceMissing, SettingsError) as error:
@@ -76,7 +82,7 @@ def assumed(settings: Settings, usage: Usage) -> str:
     gpu = GPU_TYPES[kind].gpu
     return (
         f"A working month: {usage.days_a_month} days of {usage.hours_a_day:g} hours, {usage.pictures_a_day:g} pictures a day "
-        f"({picture_seconds(usage, kind):g} s of the {gpu} each), {usage.loras_a_month:g} LoRAs ({usage.lora_minutes:g} min each), "
+        f"({picture_seconds(usage, kind):g} s of the {gpu} each), {usage.loras_a_month:g} LoRA{'' if usage.loras_a_month == 1 else 's'} ({usage.lora_minutes:g} min each), "
         f"{usage.notebook_hours:g} hours in the notebook, {counted(usage.people, 'person', 'people')}."
     )
 

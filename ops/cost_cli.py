@@ -3,14 +3,15 @@
 import argparse
 from typing import Any
 
-from ops.cost_usage import Usage
 from ops.stack import LOCAL
 
 ABOUT = """\
 Dollars of a stack, counted from every resource that it declares: what it costs
 when nobody works, in a working month, for a picture, for a LoRA. Reads the files
 of the checkout alone; no account is asked. When machines run follows from the
-stack's schedules (operations.*) and idle stops, and from the hours given here.
+stack's schedules (operations.*) and idle stops, and from the hours given here. A
+stack with protected data has a studio's month, another one that of somebody who
+tries things out.
 """
 EXAMPLES = """\
 exit status: 0; 1 when a working month passes the stack's budget; 2 when a price is missing.
@@ -20,6 +21,17 @@ examples:
   python -m ops --stack dev cost --pictures-a-day 1000 --hours-a-day 4 --json
   AWS_PROFILE=studio python -m ops --stack prod cost --refresh-prices
 """
+USAGE = (
+    ("pictures-a-day", "pictures on a working day; a studio's 300, a trial's 40", 100_000, float),
+    ("hours-a-day", "hours of it in which the ML server has work; 8, 2", 24, float),
+    ("days-a-month", "working days; 22, 10", 31, int),
+    ("loras-a-month", "training jobs; 2, 1", 1000, float),
+    ("lora-minutes", "billed minutes of one; 25", 1440, float),
+    ("notebook-hours", "hours a month in the notebook; 8, 0", 730, float),
+    ("people", "people who open the page; 5, 2", 1000, int),
+    ("picture-seconds", "the GPU's time for a picture, if not its kind's", 3600, float),
+)
+"""Options that are fields of Usage (ops/cost_usage.py): what each is, and the most it may be."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -32,30 +44,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = Usage()
-    for name, told, most in (
-        ("pictures-a-day", "pictures asked for on a working day", 100_000),
-        ("hours-a-day", "hours of a working day in which the ML server has work", 24),
-        ("days-a-month", "working days", 31),
-        ("loras-a-month", "training jobs", 1000),
-        ("lora-minutes", "billed minutes of one", 1440),
-        ("notebook-hours", "hours a month in the notebook", 730),
-        ("people", "people who open the page", 1000),
-    ):
-        default = getattr(known, name.replace("-", "_"))
-        parser.add_argument(
-            f"--{name}",
-            type=_number(most, whole=isinstance(default, int)),
-            default=default,
-            metavar="N",
-            help=f"{told}; {default:g} if not given",
-        )
-    parser.add_argument(
-        "--picture-seconds",
-        type=_number(3600, whole=False),
-        metavar="S",
-        help="the GPU's time for a picture, if not its kind's",
-    )
+    for name, told, most, kind in USAGE:
+        parser.add_argument(f"--{name}", type=_number(most, kind), metavar="N", help=told)
     parser.add_argument(
         "--all", action="store_true", help="list what costs nothing as well, each with its reason"
     )
@@ -73,30 +63,20 @@ def run(args: argparse.Namespace) -> int:
 
     stack, json = getattr(args, "stack", LOCAL), getattr(args, "json", False)
     if args.refresh_prices:
-        prices_refresh.run(stack, quiet=json)
-    usage = Usage(
-        pictures_a_day=args.pictures_a_day,
-        hours_a_day=args.hours_a_day,
-        days_a_month=args.days_a_month,
-        loras_a_month=args.loras_a_month,
-        lora_minutes=args.lora_minutes,
-        notebook_hours=args.notebook_hours,
-        people=args.people,
-        picture_seconds=args.picture_seconds,
-    )
-    return cost.run(stack, usage, json=json, everything=args.all)
+        prices_refresh.run(stack, getattr(args, "region", None), quiet=json)
+    fields = [name.replace("-", "_") for name, *_ in USAGE]
+    given = {name: getattr(args, name) for name in fields if getattr(args, name) is not None}
+    return cost.run(stack, given, json=json, everything=args.all)
 
 
-def _number(most: float, *, whole: bool) -> Any:
-    kind = int if whole else float
-
+def _number(most: float, kind: type[float]) -> Any:
     def check(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             value = kind(-1)
         if not 0 <= value <= most:
-            what = "a whole number" if whole else "a number"
+            what = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f'"{text}" is not {what} from 0 to {most:g}')
         return value
 

@@ -6,6 +6,7 @@ What is not measured says so. Sizes in decimal GB, as AWS bills transfers; of a 
 from dataclasses import dataclass
 
 from instance_types import GPU_TYPES
+from settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,15 @@ class Usage:
 
 IDLE = Usage(pictures_a_day=0, hours_a_day=0, days_a_month=0, loras_a_month=0, notebook_hours=0, people=0)
 """Nobody works."""
+
+TRIAL = Usage(pictures_a_day=40, hours_a_day=2, days_a_month=10, loras_a_month=1, notebook_hours=0, people=2)
+"""Somebody tries things out now and then."""
+
+
+def usual(settings: Settings) -> Usage:
+    """The month that a stack is made for: a studio's, where its data is protected; else somebody's who tries things out."""
+    return Usage() if settings.storage.protect_data else TRIAL
+
 
 GPU_SECONDS = {"T4": 6.0, "A10G": 4.0, "L4": 4.0}
 """A picture of 512 x 512 in 25 steps with everything around it (decoding, PNG, transport). T4: 4.9 steps a second with

@@ -21,7 +21,7 @@ UNLIKE = 5
 """A price that many times another, or less than such a part of it, is taken for one of another unit or product."""
 SOURCE = "price-api"
 SOURCE_TOLD = "AWS Price List API (GetProducts), on-demand terms, asked by `ops cost --refresh-prices`"
-REGION_PREFIX = r"(?:[A-Z]{2,4}\d?-)?"
+REGION_PREFIX = r"(?:EU-|[A-Z]{3,4}\d-)?"
 """Usage types begin with a short name of their Region (`EUW1-`, `EU-`), those of us-east-1 with `USE1-` or nothing."""
 
 
@@ -83,9 +83,9 @@ def query_of(item: str) -> Query | None:
     return QUERIES.get(item)
 
 
-def run(name: str, *, quiet: bool = False, file: Path = FILE) -> None:
+def run(name: str, region: str | None = None, *, quiet: bool = False, file: Path = FILE) -> None:
     """Ask for every price in the stack's Region, keep what AWS answers, and tell what changed. Raises OpsError."""
-    stack = connect(name)
+    stack = connect(name, region)
     document = read(file)
     # A Region without prices is asked for all that the home Region has; units, and what is likely, are the same.
     before: dict[str, Any] = document["prices"].get(stack.region, {})
