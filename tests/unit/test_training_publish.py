@@ -282,3 +282,22 @@ def test_an_alias_is_written_under_the_condition_that_nobody_else_wrote_it(s3: A
     for etag in (found[1], None):
         with pytest.raises(Taken):
             write_alias(s3, BUCKET, replace(found[0], retired=True), etag)
+
+
+def test_a_role_that_lists_by_prefix_can_publish_a_first_version(s3: Any, tmp_path: Path) -> None:
+    class Forbidding:
+        """As S3 is to the notebook: 403 of what isn't there."""
+
+        def __getattr__(self, name: str) -> Any:
+            real = getattr(s3, name)
+            if name not in ("get_object", "head_object"):
+                return real
+
+            def call(**request: Any) -> Any:
+                assert request["Key"].removeprefix(PREFIX) in entries(s3, BUCKET), f"403 of {request['Key']}"
+                return real(**request)
+
+            return call
+
+    assert publish(Forbidding(), BUCKET, args(tmp_path)).version == "Indochine-v1"
+    assert publish(Forbidding(), BUCKET, args(tmp_path, seed=2, promote=True)).current == "Indochine-v2"

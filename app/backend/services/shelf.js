@@ -38,8 +38,10 @@ export class Shelf {
     })
     const files = new Map()
     await each(ending(objects, FILE), async (file) => {
-      const sources = [objects.get(file + FILE), objects.get(file + SIDECAR)]
-      const described = await this.#once(seen, sources, (key, sidecarKey) => this.#described(sources[0], key, sidecarKey))
+      const object = objects.get(file + FILE)
+      const sources = [object, objects.get(file + SIDECAR)]
+      const described = await this.#once(seen, sources, (key, sidecarKey) => this.#described(object, key, sidecarKey))
+      if (!described) return
       const thumbnailKey = objects.get(file + THUMBNAIL)?.Key
       files.set(file, { file, ...belongs(file, described.sidecar, aliases), thumbnailKey, told: described.told })
     })
@@ -78,12 +80,18 @@ export class Shelf {
     return objects
   }
 
-  /** What `ask` says of these objects, as they are now; from the last reading if that saw the same ones. */
+  /** What `ask` says of these objects, as they are now; from the last reading if that saw the same. Nothing of what is gone. */
   async #once(seen, objects, ask) {
     const id = objects.map((one) => (one ? `${one.Key} ${one.ETag}` : '')).join('\n')
-    const answer = this.known.has(id) ? this.known.get(id) : await ask(...objects.map((one) => one?.Key))
-    seen.set(id, answer)
-    return answer
+    try {
+      const answer = this.known.has(id) ? this.known.get(id) : await ask(...objects.map((one) => one?.Key))
+      seen.set(id, answer)
+      return answer
+    } catch (error) {
+      if (![403, 404].includes(error.$metadata?.httpStatusCode)) throw error
+      this.log.warn({ err: error, key: objects[0].Key }, 'a style went away while it was read, or may not be read')
+      return undefined
+    }
   }
 
   async #described({ Size, LastModified }, Key, sidecarKey) {
@@ -106,8 +114,9 @@ export class Shelf {
 
   /** What was written beside the file. A broken one is told of in the log; the style works without it. */
   async #sidecar(key) {
+    const text = await this.#text(key)
     try {
-      return await this.#object(key)
+      return objectIn(text)
     } catch (error) {
       this.log.warn({ err: error, key }, "a style's sidecar cannot be read")
       return {}
@@ -116,8 +125,9 @@ export class Shelf {
 
   /** A broken alias is told of in the log, and hides its style: which version was meant nobody knows. */
   async #alias(key) {
+    const text = await this.#text(key)
     try {
-      const { version, retired = false } = await this.#object(key)
+      const { version, retired = false } = objectIn(text)
       if (typeof version !== 'string' || typeof retired !== 'boolean') throw new Error('it needs version and retired')
       return { version, retired }
     } catch (error) {
@@ -126,16 +136,19 @@ export class Shelf {
     }
   }
 
-  async #object(Key) {
+  /** The object's text; empty when it is too long to be one of ours. That S3 gives none is the caller's to know. */
+  async #text(Key) {
     const { Body, ContentLength } = await this.s3.send(new GetObjectCommand({ Bucket: this.bucket, Key }))
-    if (ContentLength > JSON_LIMIT) {
-      Body.destroy()
-      throw new Error(`${ContentLength} bytes`)
-    }
-    const found = JSON.parse(await Body.transformToString())
-    if (found === null || typeof found !== 'object' || Array.isArray(found)) throw new Error('no JSON object')
-    return found
+    if (ContentLength <= JSON_LIMIT) return Body.transformToString()
+    Body.destroy()
+    return ''
   }
+}
+
+function objectIn(text) {
+  const found = JSON.parse(text)
+  if (found === null || typeof found !== 'object' || Array.isArray(found)) throw new Error('no JSON object')
+  return found
 }
 
 /** A file is a version when its sidecar says of which style, and that style has an alias or the sidecar is this file's own. */

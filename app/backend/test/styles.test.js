@@ -203,6 +203,33 @@ describe('styles', () => {
     }
   })
 
+  it('that go away while they are read take no other along', async () => {
+    await put('Plain.safetensors', 'p')
+    await put('Gone.safetensors', 'g')
+    const send = async (command) => {
+      const answer = await aws.clients.s3.send(command)
+      if (command instanceof ListObjectsV2Command) await aws.clients.s3.send(new DeleteObjectCommand({ Bucket: 'pictures', Key: 'loras/Gone.safetensors' }))
+      return answer
+    }
+    const { styles: left } = await new Shelf({ s3: { send } }, { bucket: 'pictures' }, quiet).read()
+    assert.deepEqual([...left.keys()], ['Plain'])
+  })
+
+  it('are not taken for broken because S3 was away for a moment', async () => {
+    await versions()
+    await alias('Indochine', 'Indochine-v1')
+    let away = true
+    const send = async (command) => {
+      if (away && command.input.Key?.endsWith('.json')) throw Object.assign(new Error('SlowDown'), { $metadata: { httpStatusCode: 503 } })
+      return aws.clients.s3.send(command)
+    }
+    const shelf = new Shelf({ s3: { send } }, { bucket: 'pictures' }, quiet)
+    await assert.rejects(shelf.read(), /SlowDown/)
+    away = false
+    const { styles: now } = await shelf.read()
+    assert.deepEqual([...now.entries()].map(([name, { file, told }]) => [name, file, told.title]), [['Indochine', 'Indochine-v1', 'Đông Dương']])
+  })
+
   it('are read once: the next reading asks for the list and what changed alone', async () => {
     await versions()
     await alias('Indochine', 'Indochine-v1')
