@@ -62,6 +62,9 @@ frontend-config: $(READY) ## Write the page's config from the stack's outputs
 settings-docs: $(READY) ## Make docs/settings.md and docs/outputs.md from the code
 	@$(PY) -m tools.settings_docs
 
+cost-docs: $(READY) ## Make docs/costs.md from what the stacks declare and ops/prices.json
+	@$(PY) -m tools.cost_docs
+
 lock: ## Write requirements.lock anew from requirements-dev.txt
 	@tools/lock.sh
 
@@ -80,4 +83,4 @@ $(NODE): app/backend/package-lock.json $(READY)
 $(VITE): app/frontend/package-lock.json $(READY)
 	@tools/node.sh frontend
 
-.PHONY: help up preview outputs refresh down test lint format page screenshots frontend-config settings-docs lock bench bench-pictures
+.PHONY: help up preview outputs refresh down test lint format page screenshots frontend-config settings-docs cost-docs lock bench bench-pictures
