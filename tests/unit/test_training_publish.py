@@ -161,7 +161,7 @@ def test_cut_off_at_any_call_no_style_has_changed_and_the_command_repeated_does_
     assert styles(s3) == {"Indochine": found.version}
 
 
-@pytest.mark.parametrize("at", range(CALLS - 1))
+@pytest.mark.parametrize("at", range(CALLS - 2))  # nothing is there to be read or compared
 def test_a_first_version_that_was_cut_off_is_no_style_yet(s3: Any, tmp_path: Path, at: int) -> None:
     wish = args(tmp_path, thumbnail=picture(tmp_path))
     with pytest.raises(Cut):
