@@ -76,11 +76,10 @@ def engine(cli: Path, root: Path, stack: str) -> Engine:
     return found
 
 
-def must_be_ready(cli: Path, root: Path, stack: str) -> None:
-    """Run `ops doctor` with the user's own environment; RemoteFailed when it finds what would stop `up`."""
+def must_be_ready(root: Path, stack: str) -> None:
+    """Run `ops doctor` in the user's own environment; RemoteFailed when it finds what would stop `up`."""
     _must_be_known(root, stack)
     env, _ = own_environment(os.environ, root)
-    env["PATH"] = os.pathsep.join([str(cli), env.get("PATH", "")])
     words = ["-m", "ops", "--stack", stack, "doctor", "--for-up"]
     done = subprocess.run([sys.executable, *words], cwd=root, env=env)
     if done.returncode:

@@ -150,7 +150,7 @@ def _remote(action: str, stack: str, extra: list[str], doctor: bool) -> int:
     """On AWS the CLI's own screen is shown, and it asks before it changes anything."""
     cli = find_cli()
     if action == "up" and doctor:
-        remote_stack.must_be_ready(cli, ROOT, stack)
+        remote_stack.must_be_ready(ROOT, stack)
     engine: Engine = remote_stack.engine(cli, ROOT, stack)
     return engine.show({"down": "destroy"}.get(action, action), *extra)
 

@@ -89,6 +89,26 @@ def test_with_other_credentials_nothing_else_of_the_account_is_looked_at(
     assert {service for service, _ in cloud.calls} == {"sts"}
 
 
+def test_a_profile_that_is_not_there_is_told(
+    cloud: Account, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = checkout / "Pulumi.dev.yaml"
+    file.write_text(f"{file.read_text()}  aws:profile: nobodys\n")
+    monkeypatch.setattr("ops.stack.ROOT", checkout)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    found = told(look(checkout))["credentials"]
+    assert found.verdict == "bad" and "nobodys" in found.said
+
+
+def test_without_any_credentials_the_ways_to_get_them_are_told(
+    cloud: Account, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    found = told(look(checkout))["credentials"]
+    assert found.verdict == "bad" and "aws sso login" in found.said and not cloud.calls
+
+
 def test_each_missing_right_is_told_and_is_no_reason_to_stop(cloud: Account, checkout: Path) -> None:
     look(checkout)
     cloud.denied = {("s3", "ListBuckets"), *(asked for asked in cloud.calls if asked[0] != "sts")}

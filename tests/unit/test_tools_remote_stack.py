@@ -144,15 +144,14 @@ def test_the_doctor_is_asked_before_up_and_its_no_stops_with_the_way_to_go_on(
         with pytest.raises(
             RemoteFailed, match=r"not ready for `up`(.|\n)*make up STACK=dev ARGS=--no-doctor"
         ):
-            remote_stack.must_be_ready(checkout.cli, checkout.root, "dev")
+            remote_stack.must_be_ready(checkout.root, "dev")
     else:
-        remote_stack.must_be_ready(checkout.cli, checkout.root, "dev")
+        remote_stack.must_be_ready(checkout.root, "dev")
     asked = json.loads((checkout.answers / "doctor").read_text())
     assert asked["words"] == ["--stack", "dev", "doctor", "--for-up"]
     assert "AWS_ENDPOINT_URL" not in asked["env"], "it looks where the engine will work"
-    assert asked["env"]["PATH"].startswith(str(checkout.cli))
 
 
 def test_the_doctor_is_not_asked_about_a_stack_without_a_file(checkout: Checkout):
     with pytest.raises(RemoteFailed, match=r"no file Pulumi\.staging\.yaml"):
-        remote_stack.must_be_ready(checkout.cli, checkout.root, "staging")
+        remote_stack.must_be_ready(checkout.root, "staging")

@@ -236,7 +236,7 @@ class Remote:
         monkeypatch.setattr(remote_stack, "must_be_ready", self.must_be_ready)
         monkeypatch.setattr(remote_stack, "engine", self.engine)
 
-    def must_be_ready(self, cli: Path, root: Path, stack: str) -> None:
+    def must_be_ready(self, root: Path, stack: str) -> None:
         self.done.append(f"doctor {stack}")
         if not self.ready:
             raise remote_stack.RemoteFailed("not ready")
