@@ -33,7 +33,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--for-up",
         action="store_true",
-        help="exit status 1 for what stops `up` alone: models may come after it",
+        help="exit status 1 for what stops `up` alone: what may come after it is told",
     )
 
 

@@ -100,7 +100,10 @@ def run(name: str, region: str | None, *, json: bool, for_up: bool = False) -> i
     else:
         _show(name, found, time.monotonic() - began)
     faults = [finding for finding in found if finding.verdict == "bad"]
-    return BAD if any(finding.stops_up or not for_up for finding in faults) else 0
+    stops = any(finding.stops_up for finding in faults)
+    if for_up and faults and not stops and not json:
+        console().print("Nothing of this stops `up`.")
+    return BAD if stops or (faults and not for_up) else 0
 
 
 def look(name: str, region: str | None, place: Place, limit_s: float = LIMIT_S) -> list[Finding]:

@@ -121,7 +121,7 @@ def _unread(ground: Ground, check: str, model: Model, error: Exception, push: st
         )
     if denied or state == "closed":
         return unseen(check, f"{model.name}: {denied or 'the bucket can not be listed'}")
-    return _later(check, f"{model.name} is not in s3://{bucket}/{model.key}", push)
+    return _later(check, f"{model.name} is not in the bucket", push)
 
 
 def _later(check: str, said: str, todo: str) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +22,7 @@ COUNTED = ("pending", "running")
 """A stopped machine takes nothing (docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html)."""
 IN_USE = ("InService", "Pending", "Updating")
 """A notebook that sleeps takes nothing."""
+NOTEBOOK, TRAINING = "quota notebook", "quota training"
 NO_QUOTA = "NoSuchResourceException"
 
 
@@ -130,13 +131,13 @@ def _sagemaker(ground: Ground) -> list[Finding]:
     notebook, training = ground.settings.notebook, ground.settings.training
     wanted: dict[str, str] = {}
     if notebook.enabled:
-        wanted["quota notebook"] = f"{notebook.instance_type} for notebook instance usage"
+        wanted[NOTEBOOK] = f"{notebook.instance_type} for notebook instance usage"
     if training.enabled:
         market = "spot " if training.spot else ""
-        wanted["quota training"] = f"{training.instance_type} for {market}training job usage"
+        wanted[TRAINING] = f"{training.instance_type} for {market}training job usage"
     findings = [
         unneeded(check, f"switched off by sd-app:{section}.enabled")
-        for check, section in (("quota notebook", "notebook"), ("quota training", "training"))
+        for check, section in ((NOTEBOOK, "notebook"), (TRAINING, "training"))
         if check not in wanted
     ]
     if wanted:
@@ -171,13 +172,15 @@ def _named(ground: Ground, check: str, name: str, quota: Any | None, page: str) 
             f'Service Quotas has no "{name}" in {ground.stack.region}: is the type offered there?',
             f"set sd-app:{section}.instanceType to another, or sd-app:{section}.enabled to false",
         )
-    others = _other_notebooks(ground) if check == "quota notebook" else 0
+    others = _other_notebooks(ground) if check == NOTEBOOK else 0
     taken = f", {others} taken by other notebooks" if others else ""
     said = f'{quota["Value"]:g}{taken}: "{name}"'
     if quota["Value"] - others >= 1:
         return good(check, said)
     link = f"{page}/{quota['QuotaCode']}?region={ground.stack.region}"
-    return bad(check, said, f"ask for {others + 1} or more: {link} ({APPROVAL})")
+    fault = bad(check, said, f"ask for {others + 1} or more: {link} ({APPROVAL})")
+    # `up` starts the notebook, and no training job.
+    return replace(fault, stops_up=check != TRAINING)
 
 
 def _other_notebooks(ground: Ground) -> int:

@@ -203,10 +203,11 @@ def test_the_exit_status_is_1_when_something_stands_in_the_way(
 
 @pytest.mark.parametrize(("words", "status"), [([], 1), (["--for-up"], 0)])
 def test_what_does_not_stop_up_is_no_reason_against_it(
-    monkeypatch: pytest.MonkeyPatch, words: list[str], status: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], status: int
 ) -> None:
     show(monkeypatch, [Finding(check="model vae", verdict="bad", said="not there", stops_up=False)])
     assert run(*words) == status
+    assert ("Nothing of this stops `up`." in capsys.readouterr().out) is bool(words)
 
 
 def test_the_table_keeps_to_80_columns_and_addresses_stay_whole(

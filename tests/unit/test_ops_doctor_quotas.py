@@ -143,6 +143,7 @@ def test_a_sagemaker_quota_of_0_is_told_with_its_own_link(cloud: Account, check:
         check: "bad",
     }
     assert "/services/sagemaker/quotas/L-SANDBOX" in found[check].todo
+    assert found[check].stops_up is (check == "quota notebook"), "`up` starts no training job"
 
 
 def test_a_type_without_a_quota_is_not_offered_there(cloud: Account) -> None:
