@@ -32,6 +32,7 @@ down: $(READY) ## Remove everything, and say what was removed
 test: $(READY) $(NODE) $(VITE) ## Run all tests (ARGS: for pytest)
 	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap
 	@tools/browser.sh
+	@tools/training.sh >/dev/null
 	@$(PY) -m pytest $(ARGS)
 	@$(if $(ARGS),,npm --prefix app/backend test --silent)
 	@$(if $(ARGS),,npm --prefix app/frontend test --silent)
@@ -55,6 +56,9 @@ page: $(VITE) ## Build the designer's page, when its sources have changed
 screenshots: $(VITE) $(NODE) ## Take pictures of every view of the page into .cache/screenshots
 	@tools/browser.sh
 	@$(PY) -m tests.e2e.screenshots
+
+training: $(READY) ## Make the environment that styles are trained in (torch; 6 GB, once)
+	@tools/training.sh
 
 frontend-config: $(READY) ## Write the page's config from the stack's outputs
 	@$(PY) -m tools.frontend_config --stack $(STACK)
@@ -83,4 +87,4 @@ $(NODE): app/backend/package-lock.json $(READY)
 $(VITE): app/frontend/package-lock.json $(READY)
 	@tools/node.sh frontend
 
-.PHONY: help up preview outputs refresh down test lint format page screenshots frontend-config settings-docs cost-docs lock bench bench-pictures
+.PHONY: help up preview outputs refresh down test lint format page screenshots training frontend-config settings-docs cost-docs lock bench bench-pictures
