@@ -23,6 +23,8 @@ COUNTED = ("pending", "running")
 IN_USE = ("InService", "Pending", "Updating")
 """A notebook that sleeps takes nothing."""
 NOTEBOOK, TRAINING = "quota notebook", "quota training"
+LARGE_PAGES = {"PaginationConfig": {"PageSize": 100}}
+"""SageMaker has more than a thousand quotas, and Service Quotas lets nobody ask often."""
 NO_QUOTA = "NoSuchResourceException"
 
 
@@ -152,7 +154,12 @@ def _by_name(ground: Ground, wanted: dict[str, str]) -> list[Finding]:
         found = {
             one["QuotaName"]: one
             for one in ask_all(
-                ground.stack, "service-quotas", "list_service_quotas", "Quotas", ServiceCode="sagemaker"
+                ground.stack,
+                "service-quotas",
+                "list_service_quotas",
+                "Quotas",
+                ServiceCode="sagemaker",
+                **LARGE_PAGES,
             )
             if one["QuotaName"] in names
         }
