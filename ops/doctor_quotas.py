@@ -23,7 +23,7 @@ COUNTED = ("pending", "running")
 IN_USE = ("InService", "Pending", "Updating")
 """A notebook that sleeps takes nothing."""
 NOTEBOOK, TRAINING = "quota notebook", "quota training"
-LARGE_PAGES = {"PaginationConfig": {"PageSize": 100}}
+LARGE_PAGES: dict[str, Any] = {"PaginationConfig": {"PageSize": 100}}
 """SageMaker has more than a thousand quotas, and Service Quotas lets nobody ask often."""
 NO_QUOTA = "NoSuchResourceException"
 
