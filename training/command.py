@@ -22,13 +22,15 @@ STATES_KEPT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """python: that has accelerate and the trainer's packages. output: of this training alone. resume: a state's folder."""
+    """python: that has accelerate and the trainer's packages. output: of this training alone. resume: a state's folder,
+    after_epoch: the epochs that it has behind it."""
 
     python: Path
     images: Path
     base: Path
     output: Path
     resume: Path | None = None
+    after_epoch: int = 0
 
 
 def description(settings: TrainSettings, plan: Plan, images: Path) -> str:
@@ -131,4 +133,6 @@ def _arguments(settings: TrainSettings, plan: Plan, paths: Paths) -> list[str]:
         flags.append("gradient_checkpointing")
     if paths.resume:
         given["resume"] = paths.resume
+        # A state counts steps from where its own run began: after two interruptions it would be taken for an earlier one.
+        given["initial_epoch"] = paths.after_epoch + 1
     return [f"--{name}={value}" for name, value in given.items()] + [f"--{name}" for name in flags]

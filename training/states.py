@@ -12,17 +12,16 @@ _CHUNK = 1 << 20
 _LAST_WRITTEN = "random_states_0.pkl"
 """accelerate writes a state's random numbers last (accelerate/checkpointing.py, save_accelerator_state)."""
 _POSITION = "train_state.json"
-"""sd-scripts' own: {"current_epoch", "current_step"}; the step is the next one's number."""
+"""sd-scripts' own: {"current_epoch", "current_step"}. The step counts from where that run began, so it isn't used."""
 _HEADER_LIMIT = 100_000_000
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a training can go on from. epoch, step: done until then."""
+    """Where a training can go on from. epoch: done until then."""
 
     folder: Path
     epoch: int
-    step: int
 
 
 def newest_state(output: Path, name: str) -> State | None:
@@ -41,10 +40,10 @@ def _read_state(folder: Path, epoch: int) -> State | None:
     if not last.is_file() or not last.stat().st_size:
         return None
     try:
-        position = json.loads((folder / _POSITION).read_text())
-        return State(folder, epoch, int(position["current_step"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        json.loads((folder / _POSITION).read_text())
+    except (OSError, ValueError):
         return None
+    return State(folder, epoch)
 
 
 def styles(output: Path, name: str) -> list[Path]:

@@ -89,7 +89,7 @@ def train(
         say(f"{folder} has this training, finished: nothing is trained again")
         return _trained(folder, args, made, metrics, sums)
     state = newest_state(folder, args.settings.name)
-    if state and state.step >= made.steps:
+    if state and state.epoch >= made.epochs:
         state = None  # of a plan that was longer, on another machine
     _describe(folder, args, made, pictures)
     say(_summary(args, made, state))
@@ -150,7 +150,9 @@ def _describe(folder: Path, args: TrainArgs, made: Plan, pictures: list[Path]) -
 
 
 def _summary(args: TrainArgs, made: Plan, state: State | None) -> str:
-    onward = f"; going on after epoch {state.epoch}, step {state.step}" if state else ""
+    onward = (
+        f"; going on after epoch {state.epoch}, step {state.epoch * made.steps_per_epoch}" if state else ""
+    )
     return (
         f"{args.settings.name}: {made.images} pictures x {made.repeats} repeats, {made.batch} at a time, "
         f"{made.epochs} epochs of {made.steps_per_epoch} steps = {made.steps} steps "
@@ -173,11 +175,12 @@ def _run(
         base=args.base.resolve(),
         output=folder.resolve(),
         resume=state.folder.resolve() if state else None,
+        after_epoch=state.epoch if state else 0,
     )
     watch = Watch(
         steps=made.steps,
         epochs=made.epochs,
-        before=state.step if state else 0,
+        before=state.epoch * made.steps_per_epoch if state else 0,
         spent_s=metrics.seconds,
         dollars_per_hour=args.dollars_per_hour,
     )
@@ -232,7 +235,6 @@ def _environment(scripts: Path) -> dict[str, str]:
         "PYTHONPATH": path,
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "TQDM_ASCII": "",
     }
 
 

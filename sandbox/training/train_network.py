@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     except NoModel as error:
         log.error("%s", error)
         return 1
-    run = Run(args, batches, parts, Path(args.output_dir), _resumed(args))
+    run = Run(args, batches, parts, Path(args.output_dir), _resumed(args, batches.steps))
     run.output.mkdir(parents=True, exist_ok=True)
     _announce(run)
     _epochs(run)
@@ -91,11 +91,13 @@ def _announce(run: Run) -> None:
     print(f"  total optimization steps: {run.steps}", flush=True)
 
 
-def _resumed(args: Namespace) -> int:
-    """Steps that a state has behind it."""
+def _resumed(args: Namespace, steps_per_epoch: int) -> int:
+    """Steps that are taken to be done: those of --initial_epoch, else those that the state tells."""
     if not args.resume:
         return 0
     log.info("resume training from local state: %s", args.resume)
+    if args.initial_epoch is not None:
+        return (args.initial_epoch - 1) * steps_per_epoch
     return int(json.loads((Path(args.resume) / "train_state.json").read_text())["current_step"])
 
 
@@ -110,7 +112,7 @@ def _epochs(run: Run) -> None:
             _step(run, bar)
         if epoch < run.args.max_train_epochs and epoch % (run.args.save_every_n_epochs or epoch + 1) == 0:
             style = _save(run, f"{run.args.output_name}-{epoch:06d}", epoch, before + bar.done)
-            _save_state(run, style, epoch, before + bar.done)
+            _save_state(run, style, epoch, bar.done)  # since this run began, as the real one tells it
         _samples(run, epoch, (before + bar.done) / run.steps)
     style = _save(run, run.args.output_name, run.args.max_train_epochs, run.steps)
     if run.args.save_state or run.args.save_state_on_train_end:

@@ -58,7 +58,7 @@ def test_the_trainers_own_parser_takes_every_command_line(
     given: dict[str, Any], device: Device, is_resumed: bool
 ) -> None:
     one = settings(**given)
-    paths = replace(PATHS, resume=Path("/out/state") if is_resumed else None)
+    paths = replace(PATHS, resume=Path("/out/state") if is_resumed else None, after_epoch=2)
     made, known = plan(one, 20, device), parsed(one, device, paths)
     assert known.network_dim == one.rank
     assert known.network_alpha == one.alpha
@@ -69,6 +69,7 @@ def test_the_trainers_own_parser_takes_every_command_line(
     assert known.network_train_unet_only == (one.text_rate == 0)
     assert known.text_encoder_lr == ([one.text_rate] if one.text_rate else None)
     assert (known.resume is not None) == is_resumed
+    assert known.initial_epoch == (3 if is_resumed else None)
     assert known.gradient_checkpointing == made.saves_memory
 
 

@@ -111,13 +111,28 @@ def test_it_goes_on_from_the_last_whole_state(ground: TrainArgs, monkeypatch: py
     [folder] = ground.output.iterdir()
     state = newest_state(folder, "Verde")
     assert state is not None
-    assert (state.epoch, state.step) == (3, 27)
+    assert state.epoch == 3
     (state.folder / "random_states_0.pkl").unlink()  # as if the power had gone while it was written
     made, said = trained(ground)
     assert "going on after epoch 2, step 18" in "\n".join(said)
     assert [row[0] for row in read_losses(folder / LOSSES)] == list(range(1, STEPS + 1))
     assert len(made.styles) == 4
     assert made.folder == folder
+
+
+def test_a_second_interruption_goes_on_from_the_right_epoch(
+    ground: TrainArgs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of a run that went on itself counts its steps from 0 again, in the real trainer too."""
+    for fault in ("crash@12", "crash@30"):
+        monkeypatch.setenv("SANDBOX_TRAINER_FAULT", fault)
+        with pytest.raises(TrainerFailed):
+            trained(ground)
+    monkeypatch.delenv("SANDBOX_TRAINER_FAULT")
+    made, said = trained(ground)
+    assert "going on after epoch 3, step 27" in "\n".join(said)
+    assert [row[0] for row in read_losses(made.folder / LOSSES)] == list(range(1, STEPS + 1))
+    assert len(made.styles) == 4
 
 
 @pytest.mark.parametrize(
