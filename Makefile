@@ -6,6 +6,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 NODE  := app/backend/node_modules/.ready
 VITE  := app/frontend/node_modules/.ready
+PACK  := policy/.venv/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ refresh: $(READY) ## Find what was changed or deleted behind Pulumi's back
 down: $(READY) ## Remove everything, and say what was removed
 	@$(PY) -m tools.stack down --stack $(STACK) $(ARGS)
 
-test: $(READY) $(NODE) $(VITE) ## Run all tests (ARGS: for pytest)
+test: $(READY) $(NODE) $(VITE) $(PACK) ## Run all tests (ARGS: for pytest)
 	@tools/system-packages.sh cloud-init systemd systemd-container debootstrap
 	@tools/browser.sh
 	@tools/training.sh >/dev/null
@@ -69,6 +70,8 @@ settings-docs: $(READY) ## Make docs/settings.md and docs/outputs.md from the co
 cost-docs: $(READY) ## Make docs/costs.md from what the stacks declare and ops/prices.json
 	@$(PY) -m tools.cost_docs
 
+policy-pack: $(PACK) ## Make the guardrails usable as `pulumi preview --policy-pack policy`
+
 lock: ## Write requirements.lock anew from requirements-dev.txt
 	@tools/lock.sh
 
@@ -87,4 +90,9 @@ $(NODE): app/backend/package-lock.json $(READY)
 $(VITE): app/frontend/package-lock.json $(READY)
 	@tools/node.sh frontend
 
-.PHONY: help up preview outputs refresh down test lint format page screenshots training frontend-config settings-docs cost-docs lock bench bench-pictures
+$(PACK): policy/requirements.txt $(READY)
+	@$(PY) -m venv --clear policy/.venv
+	@policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r policy/requirements.txt
+	@touch $@
+
+.PHONY: help up preview outputs refresh down test lint format page screenshots training frontend-config settings-docs cost-docs policy-pack lock bench bench-pictures

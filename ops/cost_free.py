@@ -43,13 +43,13 @@ FREE: dict[str, str] = {
     "command:local:Command": LOCAL,
 }
 COMPONENT = "a component: what stands in it is counted"
-PROVIDER = "the provider's own settings"
+ENGINE = "of the engine itself: the stack, a provider's settings"
 
 
 def reason(token: str) -> str | None:
     """Why a type costs nothing; None when nobody has said so."""
     if token.startswith("sd-app:"):
         return COMPONENT
-    if token.startswith("pulumi:providers:"):
-        return PROVIDER
+    if token.startswith("pulumi:"):
+        return ENGINE
     return FREE.get(token)

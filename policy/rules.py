@@ -99,11 +99,11 @@ def wildcard_action(one: Resource) -> Iterator[str]:
 def imds_v1(one: Resource) -> Iterator[str]:
     """A machine's credentials are given to who asks by IMDSv2, which a forwarded request can't."""
     if one.token in ("aws:ec2/instance:Instance", "aws:ec2/launchTemplate:LaunchTemplate"):
-        options = one.inputs.get("metadataOptions") or {}
+        options = _group(one, "metadataOptions")
         if options.get("httpTokens") != "required":
             yield "metadataOptions.httpTokens is not required"
     if one.token == "aws:sagemaker/notebookInstance:NotebookInstance":
-        options = one.inputs.get("instanceMetadataServiceConfiguration") or {}
+        options = _group(one, "instanceMetadataServiceConfiguration")
         if options.get("minimumInstanceMetadataServiceVersion") != "2":
             yield "minimumInstanceMetadataServiceVersion is not 2"
 
@@ -113,10 +113,9 @@ def unencrypted_disk(one: Resource) -> Iterator[str]:
     if one.token == "aws:ebs/volume:Volume" and one.inputs.get("encrypted") is not True:
         yield "is not encrypted"
     if one.token == "aws:ec2/instance:Instance":
-        disks = [
-            ("rootBlockDevice", one.inputs.get("rootBlockDevice") or {}),
-            *(("an ebsBlockDevice", disk) for disk in one.inputs.get("ebsBlockDevices") or []),
-        ]
+        more: list[Mapping[str, Any]] = list(one.inputs.get("ebsBlockDevices") or [])
+        disks = [("rootBlockDevice", _group(one, "rootBlockDevice"))]
+        disks += [("an ebsBlockDevice", disk) for disk in more]
         yield from (f"{what} is not encrypted" for what, disk in disks if disk.get("encrypted") is not True)
 
 
@@ -133,10 +132,10 @@ def missing_retention(one: Resource) -> Iterator[str]:
             if not one.protect:
                 yield "may be deleted (protect)"
         case "aws:s3/bucketVersioning:BucketVersioning":
-            if (one.inputs.get("versioningConfiguration") or {}).get("status") != "Enabled":
+            if _group(one, "versioningConfiguration").get("status") != "Enabled":
                 yield "old versions are not kept"
         case "aws:dynamodb/table:Table":
-            if not (one.inputs.get("pointInTimeRecovery") or {}).get("enabled"):
+            if not _group(one, "pointInTimeRecovery").get("enabled"):
                 yield "can't be brought back (pointInTimeRecovery)"
             if not one.inputs.get("deletionProtectionEnabled"):
                 yield "may be deleted (deletionProtectionEnabled)"
@@ -216,9 +215,22 @@ def over_budget(month_usd: float, budget_usd: float) -> Iterator[str]:
         yield f"a working month costs ${month_usd:.2f}, more than the budget of ${budget_usd:.2f} (operations.monthlyBudgetUsd)"
 
 
+def _group(one: Resource, key: str) -> Mapping[str, Any]:
+    """A group of inputs; empty where it is not given, or not known yet."""
+    found = one.inputs.get(key)
+    return cast(Mapping[str, Any], found) if isinstance(found, Mapping) else {}
+
+
 def _marked(one: Resource, path: str) -> bool:
-    top = re.split(r"[.\[]", path)[0]
-    return any(secret == path or re.split(r"[.\[]", secret)[0] == top for secret in one.secrets or ())
+    """Whether an input is marked secret; where nobody knows, what holds a secret is taken to be."""
+    top = _top(path)
+    if one.secrets is None:
+        return top in SECRET_INPUTS.get(one.token, ())
+    return any(_top(secret) == top for secret in one.secrets)
+
+
+def _top(path: str) -> str:
+    return re.split(r"[.\[]", path)[0]
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
