@@ -125,9 +125,10 @@ def bill(at: Scene, resources: Iterable[Resource], table: PriceTable) -> Bill:
 
 def resources_of(declared: Iterable[Declared]) -> list[Resource]:
     """What is declared, each with the outermost component that it stands in."""
+    # By URN: the order in which a program's registrations come in is not the same twice.
     return [
         Resource(token=types[-1], name=name, component=_component(types[0]), inputs=one.inputs)
-        for one in declared
+        for one in sorted(declared, key=lambda one: one.urn)
         for types, name in [_parts(one.urn)]
     ]
 
