@@ -110,7 +110,9 @@ def is_spot(one: Resource, at: Scene) -> bool:
 def _nat_gateway(one: Resource, at: Scene) -> list[Use]:
     behind = at.hours[contract.ML_SERVER] + at.hours[contract.NOTEBOOK]
     data = behind * use.NAT_GB_AN_HOUR + at.usage.loras_a_month * use.LORA_NAT_GB
-    return [Use("nat gateway", MONTH_HOURS), Use("nat gateway data", data)]
+    network = at.settings.network
+    gateways = network.zone_count if network.nat == "gateway_per_az" else 1
+    return [Use("nat gateway", MONTH_HOURS), Use("nat gateway data", data / gateways)]
 
 
 def _endpoint(one: Resource, at: Scene) -> list[Use]:

@@ -14,6 +14,8 @@ from typing import Any, cast
 WORLD = ("0.0.0.0/0", "::/0")
 TAGS: tuple[str, ...] = ("Project", "Stack", "Owner", "CostCentre", "ManagedBy")
 """Tags that everything bears: the bill, and the search for what is left over, go by them."""
+WIDE_POLICY = re.compile(r"arn:aws[\w-]*:iam::aws:policy/.*(AdministratorAccess|PowerUserAccess|FullAccess)$")
+"""AWS's own policies that allow all of a service, or everything."""
 UNKNOWN = "\N{REPLACEMENT CHARACTER}unknown"
 """Stands for a value that is known only after creation; what it will be nobody can check."""
 
@@ -84,7 +86,12 @@ def wildcard_action(one: Resource) -> Iterator[str]:
     """A role may do what is named, not all of a service."""
     if not one.token.startswith("aws:iam/"):
         return
-    for statement in _statements(one.inputs.get("policy")):
+    attached: list[Any] = [one.inputs.get("policyArn")]
+    attached += list[Any](one.inputs.get("managedPolicyArns") or [])
+    yield from (f"is given {arn}" for arn in attached if WIDE_POLICY.search(str(arn)))
+    inline: list[Mapping[str, Any]] = list(one.inputs.get("inlinePolicies") or [])
+    documents = [one.inputs.get("policy"), *(each.get("policy") for each in inline)]
+    for statement in (found for document in documents for found in _statements(document)):
         if statement.get("Effect") != "Allow":
             continue
         if "NotAction" in statement:

@@ -189,6 +189,17 @@ def test_settings_change_what_is_declared_and_so_the_dollars(
     assert of("prod").idle.usd - with_settings("prod", **groups).idle.usd > cheaper
 
 
+def test_two_nat_gateways_cost_twice_by_the_hour_and_the_same_by_the_gigabyte() -> None:
+    one, two = of("prod"), with_settings("prod", network={"nat": "gateway_per_az"})
+
+    def gigabytes(found: Costs) -> float:
+        charges = [charge for row in found.month.rows for charge in row.charges]
+        return sum(charge.use.amount for charge in charges if charge.use.item == "nat gateway data")
+
+    assert gigabytes(two) == pytest.approx(gigabytes(one)) and gigabytes(one) > 1
+    assert two.idle.usd - one.idle.usd == pytest.approx(730 * (0.045 + 0.005))
+
+
 def test_without_an_idle_stop_and_schedules_the_gpu_runs_all_month() -> None:
     found = with_settings(
         "prod",

@@ -62,11 +62,18 @@ def test_a_working_month_stays_within_the_budget(stack: str) -> None:
     assert not list(rules.over_budget(found.month.usd, settings.operations.monthly_budget_usd))
 
 
-def bad(token: str, *, protect: bool = True, tags: dict[str, str] | None = TAGS, **inputs: Any) -> Resource:
+def bad(
+    token: str,
+    *,
+    protect: bool = True,
+    tags: dict[str, str] | None = TAGS,
+    inputs: dict[str, Any] | None = None,
+    **more: Any,
+) -> Resource:
     return Resource(
         token=token,
         name="bad",
-        inputs=inputs,
+        inputs={**(inputs or {}), **more},
         tags=tags,
         secrets=frozenset(),
         protect=protect,
@@ -89,7 +96,8 @@ BAD: tuple[tuple[str, Resource, str], ...] = (
     (
         "no-public-bucket",
         bad(
-            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", **{**BLOCK, "blockPublicPolicy": False}
+            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+            inputs={**BLOCK, "blockPublicPolicy": False},
         ),
         "blockPublicPolicy is not true",
     ),
@@ -116,6 +124,19 @@ BAD: tuple[tuple[str, Resource, str], ...] = (
         "no-wildcard-action",
         bad("aws:iam/policy:Policy", policy=policy(NotAction="iam:PassRole")),
         "allows all but some",
+    ),
+    (
+        "no-wildcard-action",
+        bad("aws:iam/role:Role", inlinePolicies=[{"name": "n", "policy": policy(Action="*")}]),
+        "statement S allows *",
+    ),
+    (
+        "no-wildcard-action",
+        bad(
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            policyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess",
+        ),
+        "is given arn:aws:iam::aws:policy/AmazonS3FullAccess",
     ),
     (
         "imdsv2-only",
@@ -175,7 +196,7 @@ def test_every_guardrail_is_shown_to_tell() -> None:
 
 def test_a_bucket_without_a_lock_is_told() -> None:
     bucket = bad("aws:s3/bucket:Bucket", bucket="b")
-    other = bad("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", bucket="c", **BLOCK)
+    other = bad("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", inputs={**BLOCK, "bucket": "c"})
     assert list(rules.bucket_without_locks([bucket, other])) == ["bad has no public access block"]
 
 
@@ -199,3 +220,18 @@ def test_a_stack_that_keeps_no_data_may_lose_it_but_not_keep_logs_for_ever() -> 
 
 def test_a_policy_that_is_not_known_yet_is_no_fault() -> None:
     assert not list(rules.wildcard_action(bad("aws:iam/rolePolicy:RolePolicy", policy=rules.UNKNOWN)))
+
+
+def test_where_nobody_knows_what_is_secret_tokens_are_looked_for_elsewhere() -> None:
+    """The engine doesn't tell a policy pack which inputs are secret."""
+    token = f"github_pat_{'a' * 30}"
+    app = Resource(
+        token="aws:amplify/app:App",
+        name="page",
+        inputs={"accessToken": token, "description": f"use {token}"},
+        tags=TAGS,
+        secrets=None,
+        protect=False,
+        keeps_data=False,
+    )
+    assert list(rules.secret_in_the_clear(app)) == ["description has what looks like a token or key"]
