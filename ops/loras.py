@@ -22,8 +22,18 @@ from training.shelf import Alias, AliasBroken, Taken, write_alias
 
 def publish(stack: Stack, args: PublishArgs, *, json: bool) -> int:
     """Publish a LoRA's file as the next version of its style."""
+    made = put_out(stack, args)
+    if json:
+        as_json(vars(made))
+    else:
+        console().print(published(stack, made), soft_wrap=True)
+    return 0
+
+
+def put_out(stack: Stack, args: PublishArgs) -> Published:
+    """Publish it; OpsError with the reason when it is refused."""
     try:
-        made = publishing.publish(stack.client("s3"), stack.output("bucketName"), args)
+        return publishing.publish(stack.client("s3"), stack.output("bucketName"), args)
     except BrokenFile as why:
         raise OpsError(f"{args.file}: {why}; nothing was published", BAD) from why
     except (PublishRefused, AliasBroken) as why:
@@ -32,14 +42,10 @@ def publish(stack: Stack, args: PublishArgs, *, json: bool) -> int:
         raise OpsError(str(why), BAD) from why
     except OSError as error:
         raise OpsError(f"{args.file}: {error.strerror or error}; nothing was published", BAD) from error
-    if json:
-        as_json(vars(made))
-    else:
-        console().print(_published(stack, made), soft_wrap=True)
-    return 0
 
 
-def _published(stack: Stack, made: Published) -> str:
+def published(stack: Stack, made: Published) -> str:
+    """What designers get now, and how to change it."""
     said = f"{'already published' if made.already else 'published'}: {made.version} ({size(made.size)}). "
     if made.retired:
         return f"{said}The style is retired; to bring it back: {_command(stack, 'promote', made.version)}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops import training_follow, training_job, training_result
+from ops import loras, training_follow, training_job, training_result
 from ops.errors import BAD, OpsError
 from ops.show import as_json, console, counted, lines
 from ops.stack import Stack
@@ -20,7 +20,6 @@ from ops.training_checks import JobParts, check, job_parts
 from training import shelf
 from training.faults import SettingsRefused
 from training.prepare import PrepareArgs, SetRefused, prepare
-from training.publish import Published
 from training.settings import TrainSettings, from_texts
 
 DEFAULT_BASE = "interiordesignsuperm_v2.safetensors"
@@ -72,27 +71,13 @@ def finish(stack: Stack, name: str, args: TrainArgs, *, json: bool) -> int:
     if _wanted(args, result, json=json):
         published = training_result.publish(stack, result, title=args.title, promote=args.promote)
     if json:
-        told = {"job": name, "folder": str(folder), "dollars": round(dollars, 2), **result.told}
+        told = {**result.told, "job": name, "folder": str(folder), "dollars": round(dollars, 2)}
         as_json({**told, "published": vars(published) if published else None})
     elif published:
-        console().print(_published(stack, published), soft_wrap=True)
+        console().print(loras.published(stack, published), soft_wrap=True)
     else:
         console().print(f"Not published. To do it: {training_result.command(stack, result)}", soft_wrap=True)
     return 0
-
-
-def _published(stack: Stack, made: Published) -> str:
-    """What designers get now, and how to change it."""
-    said = f"Published: {made.version}{' (it was already)' if made.already else ''}. "
-    if made.current != made.version or made.retired:
-        what = "none, for it is retired" if made.retired else made.current
-        return f"{said}Designers get {what}; to change it: python -m ops --stack {stack.name} loras promote {made.version}"
-    back = (
-        f"; to go back: python -m ops --stack {stack.name} loras rollback {made.style}" if made.before else ""
-    )
-    return (
-        f"{said}Designers get it within a minute or so (python -m ops --stack {stack.name} loras list){back}"
-    )
 
 
 def stop(stack: Stack, name: str) -> int:

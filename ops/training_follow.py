@@ -95,13 +95,17 @@ def follow(
                 _show(bars, bar, job, seen)
                 if job["TrainingJobStatus"] in (DONE, FAILED, STOPPED):
                     return job, seen
-                time.sleep(poll_s)
+                _pause(poll_s)
     except KeyboardInterrupt:
         sys.stderr.write(
             f"\n{name} goes on. To see it again: python -m ops --stack {stack.name} loras follow {name}"
             f"\nTo end it: python -m ops --stack {stack.name} loras stop {name}\n"
         )
         raise
+
+
+def _pause(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _bars() -> Progress:

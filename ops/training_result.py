@@ -10,13 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ops import loras
 from ops.errors import BAD, OpsError
 from ops.show import console, counted, progress, span
 from ops.stack import Stack
-from training import publish as publishing
 from training.faults import TrainingFault
-from training.lora import BrokenFile, LoraRefused
-from training.publish import NotPromoted, PublishArgs, Published, PublishRefused
+from training.publish import PublishArgs, Published
 from training.report import Report, read_report
 
 
@@ -94,10 +93,7 @@ def publish(stack: Stack, result: Result, *, title: str, promote: bool) -> Publi
         promote=promote,
         made=report.made(),
     )
-    try:
-        return publishing.publish(stack.client("s3"), stack.output("bucketName"), args)
-    except (BrokenFile, LoraRefused, PublishRefused, NotPromoted) as why:
-        raise OpsError(str(why), BAD) from why
+    return loras.put_out(stack, args)
 
 
 def command(stack: Stack, result: Result) -> str:

@@ -16,6 +16,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -175,9 +176,11 @@ class _Run:
             if asked_at and now - asked_at > GRACE_S:
                 os.killpg(process.pid, signal.SIGKILL)
             self._keep_checkpoints()
+            self._log.flush()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it left behind
         reader.join(timeout=10)
+        self._log.flush()
         return process.returncode
 
     def _entry(self) -> list[str]:
@@ -220,7 +223,9 @@ class _Run:
             with suppress(FileNotFoundError):  # gone again meanwhile
                 state = (file.stat().st_mtime_ns, file.stat().st_size)
                 if self._kept.get(name) != state:
-                    self._s3.upload_file(str(file), bucket, f"{prefix.rstrip('/')}/{name}")
+                    # Read once: a file that grows shorter under its upload would leave the other end waiting.
+                    body = file.read_bytes()
+                    self._s3.put_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{name}", Body=body)
                     self._kept[name] = state
 
     def _upload_result(self) -> None:
@@ -242,19 +247,25 @@ class _Log:
 
     def __init__(self, logs: Any, stream: str) -> None:
         self._logs, self._stream, self.last = logs, stream, ""
+        self._waiting: deque[dict[str, Any]] = deque()
         with suppress(ClientError):
             logs.create_log_group(logGroupName=LOG_GROUP)
         with suppress(ClientError):
             logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
 
     def follow(self, output: Any) -> None:
-        """Every line, until the process has no more to say."""
+        """Takes every line, until the process has no more to say."""
         for raw in output:
             line = raw.decode(errors="replace").rstrip()
             if line:
                 self.last = line
-                event = {"timestamp": int(time.time() * 1000), "message": line}
-                with suppress(ClientError):
-                    self._logs.put_log_events(
-                        logGroupName=LOG_GROUP, logStreamName=self._stream, logEvents=[event]
-                    )
+                self._waiting.append({"timestamp": int(time.time() * 1000), "message": line})
+
+    def flush(self) -> None:
+        """What came since the last time, in one call: a call a line would take longer than the job."""
+        events = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if events:
+            with suppress(ClientError):
+                self._logs.put_log_events(
+                    logGroupName=LOG_GROUP, logStreamName=self._stream, logEvents=events
+                )
