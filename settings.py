@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 import contract
 import setting_rules as rules
+import stack_lock
 from setting_models import (
     AwsSettings,
     BackendSettings,
@@ -90,10 +91,14 @@ class SettingsError(pulumi.RunError):
 
 
 def load() -> Settings:
-    """Settings of the stack that the engine runs now."""
-    raw: dict[str, str] = dict(pulumi.runtime.config.CONFIG.get())
+    """Settings of the stack that the engine runs now; machine images and branch as its lock says, if it follows one."""
+    stack, raw = pulumi.get_stack(), dict[str, str](pulumi.runtime.config.CONFIG.get())
     secrets = {key for key in raw if pulumi.runtime.config.is_config_secret(key)}
-    return parse(pulumi.get_stack(), raw, secrets)
+    try:
+        lock = stack_lock.followed(stack)
+        return parse(stack, stack_lock.laid_over(lock, raw) if lock else raw, secrets)
+    except stack_lock.LockBroken as error:
+        raise SettingsError(stack, [str(error)]) from error
 
 
 def github_token(settings: Settings) -> pulumi.Output[str] | None:
