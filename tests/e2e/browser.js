@@ -90,6 +90,14 @@ export async function makePicture(page, text, { steps = 20, variations } = {}) {
 
 export const cardOf = (page, text) => page.locator('article').filter({ hasText: text })
 
+/** A wish as the API tells it to its owner, with its whole recipe. */
+export function recordOf(page, id) {
+  return page.evaluate(async (address) => {
+    const [, kept] = Object.entries(localStorage).find(([key]) => key.endsWith(':session'))
+    return (await fetch(address, { headers: { Authorization: `Bearer ${JSON.parse(kept).accessToken}` } })).json()
+  }, `${API_URL}/api/generations/${id}`)
+}
+
 export async function setSteps(page, steps) {
   const slider = page.getByLabel('Steps')
   if (!(await slider.isVisible())) await page.getByText('Advanced', { exact: true }).click()

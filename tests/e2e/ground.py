@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ops import machines
+from ops import machines, train
 from tests.stack.studio import PASSWORD, ROOT, Studio, call, studio, until
+from tests.training.ground import PICTURES, room
 from tools import local_page
 from tools.api_client import Api
 from tools.first_pictures import draw_room
@@ -89,6 +91,27 @@ class Door:
         sketch = self._api(str(said["email"])).upload(draw_room())
         wish = {"prompt": said["prompt"], "sketchId": sketch, "width": 512, "height": 512, "steps": 12}
         return self.pictures({"email": said["email"], "wishes": [wish]})
+
+    def train(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Train a style, as `ops loras train` does, and publish it; its sidecar."""
+        name = str(said["name"])
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            for at in range(PICTURES):
+                room(at, 640, 520).save(folder / f"{at}.png")
+            args = train.TrainArgs(
+                name=name,
+                images=folder,
+                settings={"trigger": str(said["trigger"]), "steps": "18", "epochs": "2"},
+                title=str(said["title"]),
+                out=folder / "trained",
+                publish=True,
+                poll_s=0.5,
+            )
+            assert train.run(self.running.stack, args, json=True) == 0
+        bucket = self.running.outputs["bucketName"]
+        key = f"loras/{name}-v1.json"
+        return json.loads(self.running.stack.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
 
     def share(self, said: dict[str, Any]) -> str:
         """Token of a link to a picture for so many seconds."""

@@ -1,7 +1,7 @@
 /** Asking for pictures, seeing them come, and what is refused. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { API_URL, ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, setSteps, until, waitForState } from './browser.js'
+import { ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, recordOf, setSteps, until, waitForState } from './browser.js'
 
 describe('a picture', () => {
   let browser
@@ -218,14 +218,6 @@ async function uploadDrawing(page) {
   await page.getByText('From a drawing').click()
   await page.getByLabel('Choose a drawing, or drop it here').setInputFiles(await drawing(page))
   await page.getByRole('img', { name: 'Your drawing' }).waitFor()
-}
-
-/** A wish as the API tells it to its owner, with its whole recipe. */
-function recordOf(page, id) {
-  return page.evaluate(async (address) => {
-    const [, kept] = Object.entries(localStorage).find(([key]) => key.endsWith(':session'))
-    return (await fetch(address, { headers: { Authorization: `Bearer ${JSON.parse(kept).accessToken}` } })).json()
-  }, `${API_URL}/api/generations/${id}`)
 }
 
 /** Keeps what a card shows from now on; asked later: shares of the bar, how many different previews, and times told. */

@@ -11,6 +11,7 @@ FILES = [
     "keyboard.test.js",
     "pictures.test.js",
     "sign-in.test.js",
+    "training.test.js",
     "trouble.test.js",
     "whole.test.js",
 ]

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 EMULATOR = REPOSITORY / "sandbox" / "training"
 
 
-def room(seed: int) -> Image.Image:
+def room(seed: int, width: int = 200, height: int = 160) -> Image.Image:
     """A room as the emulator of ComfyUI draws it."""
     model = Model(checkpoint="emulated")
     wish = Wish(
@@ -35,7 +35,7 @@ def room(seed: int) -> Image.Image:
         denoise=1.0,
         before=None,
     )
-    return draw(Latent(width=200, height=160, count=1, wish=wish), 0)
+    return draw(Latent(width=width, height=height, count=1, wish=wish), 0)
 
 
 def quiet(text: str) -> None:

@@ -50,6 +50,15 @@ export class Studio {
     }
   }
 
+  /** The styles as they are now. Those that are known stay when it fails: it is asked again soon. */
+  async loadStyles(): Promise<void> {
+    try {
+      this.styles = await this.api.styles()
+    } catch {
+      return
+    }
+  }
+
   /** Everything to be seen in the feed, newest first, each once. */
   get feed(): Generation[] {
     const jobs = this.work.jobs.map((one) => one.generation)
