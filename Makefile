@@ -67,6 +67,9 @@ frontend-config: $(READY) ## Write the page's config from the stack's outputs
 settings-docs: $(READY) ## Make docs/settings.md and docs/outputs.md from the code
 	@$(PY) -m tools.settings_docs
 
+picture: $(READY) ## Draw docs/architecture-STACK.svg from what each stack declares
+	@$(PY) -m tools.picture
+
 cost-docs: $(READY) ## Make docs/costs.md from what the stacks declare and ops/prices.json
 	@$(PY) -m tools.cost_docs
 
@@ -95,4 +98,4 @@ $(PACK): policy/requirements.txt $(READY)
 	@policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r policy/requirements.txt
 	@touch $@
 
-.PHONY: help up preview outputs refresh down test lint format page screenshots training frontend-config settings-docs cost-docs policy-pack lock bench bench-pictures
+.PHONY: help up preview outputs refresh down test lint format page screenshots training frontend-config settings-docs picture cost-docs policy-pack lock bench bench-pictures
