@@ -12,6 +12,7 @@ from ops import (
     cli_doctor,
     cli_jobs,
     cli_loras,
+    cli_report,
     cli_users,
     cost_cli,
     deploy,
@@ -42,6 +43,7 @@ examples:
   python -m ops --stack dev users add ann@example.com
   python -m ops jobs list
   python -m ops --stack prod cost                  dollars: idle, a month, a picture
+  python -m ops report --preview preview.json      what that change does: losses, dollars
   python -m ops loras list
   python -m ops --stack dev deploy backend v1.4.0
   python -m ops --stack prod bake ml-server
@@ -118,6 +120,8 @@ def _run(args: argparse.Namespace) -> int:
         return cli_doctor.run(args)
     if args.command == "cost":  # from files alone; whether the stack is up is all the same
         return cost_cli.run(args)
+    if args.command == "report":  # of a preview in a file
+        return cli_report.run(args)
     stack = connect(getattr(args, "stack", LOCAL), getattr(args, "region", None))
     try:
         return _dispatch(args, stack, getattr(args, "json", False))
@@ -184,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_jobs.add_parser(commands, common)
     cli_loras.add_parser(commands, common)
     cost_cli.add_parser(commands, common)
+    cli_report.add_parser(commands, common)
     _add_machines(commands, common)
     _add_deploy(commands, common)
     _add_images(commands, common)
