@@ -36,6 +36,9 @@ DATASETS_PREFIX: str = _SHARED["prefixes"]["datasets"]
 OUTPUTS_PREFIX: str = _SHARED["prefixes"]["outputs"]
 BUCKET_PREFIXES = (MODELS_PREFIX, LORAS_PREFIX, DATASETS_PREFIX, OUTPUTS_PREFIX)
 
+NOTEBOOK_PACKAGE = f"{DATASETS_PREFIX}.notebook/training.tar.gz"
+"""Key of the package `training/` for the notebook, which brings it at each start (cloud_init/jupyter-lab-kohya.sh)."""
+
 ML_SERVER = "ml-server"
 BACKEND = "backend"
 NOTEBOOK = "notebook"

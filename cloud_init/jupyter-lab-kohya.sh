@@ -17,6 +17,7 @@ prepare() {
   stage python 600
   stage code 600 "$SD_SCRIPTS_REF"
   stage dependencies 3600 "$SD_SCRIPTS_REF $KOHYA_PYTHON $KOHYA_TORCH_VERSION $KOHYA_TORCHVISION_VERSION $TIMM_VERSION $FAIRSCALE_VERSION $BITSANDBYTES_VERSION $IPYKERNEL_VERSION"
+  stage package 600
   stage kernel 120
   write_file "$SD_APP_STATE/ready" "$(now)"
 }
@@ -54,6 +55,22 @@ stage_dependencies() {
   local own=("timm==$TIMM_VERSION" "fairscale==$FAIRSCALE_VERSION" "bitsandbytes==$BITSANDBYTES_VERSION" "ipykernel==$IPYKERNEL_VERSION")
   if [ -n "${SD_APP_SKIP_TORCH:-}" ]; then own=(); fi
   pip_install --requirement requirements.txt "${own[@]}"
+}
+
+# The lab sheet and what its cells call, as the stack has them now; a sheet that somebody worked in stays as it is.
+stage_package() {
+  local package=$VOLUME/kohya/package
+  rm -rf "$package.new"
+  run_as "$OWNER" mkdir -p "$package.new"
+  retry 6 run_as "$OWNER" aws s3 cp --only-show-errors "s3://$BUCKET_NAME/$NOTEBOOK_PACKAGE" "$package.new/training.tar.gz"
+  run_as "$OWNER" tar --extract --file "$package.new/training.tar.gz" --directory "$package.new"
+  rm -rf "$package"
+  mv "$package.new" "$package"
+  [ -e "$VOLUME/finetune.ipynb" ] || install --owner="$OWNER" --group="$OWNER" "$package/training/finetune.ipynb" "$VOLUME/"
+  if [ -z "${SD_APP_SKIP_TORCH:-}" ]; then
+    pip_install --requirement "$package/training/requirements.txt"
+  fi
+  run_as "$OWNER" bash -c "echo '$package' >\"\$(echo '$ENVIRONMENT'/lib/python*/site-packages)/sd-app.pth\""
 }
 
 # Ended by its own words, well or not, pip leaves an environment as it was, or whole; ended by anything else, nobody knows.

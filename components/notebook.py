@@ -11,6 +11,7 @@ import contract
 from cloud_init.render import render_lifecycle
 from components import machine
 from components.machine_role import allow, policy
+from components.training_package import archive
 from setting_models import NotebookSettings
 
 PLATFORM = "notebook-al2023-v1"
@@ -73,6 +74,14 @@ def _create_notebook(
         policy=policy(*_bucket_rights(args.bucket_arn), *_log_rights(args.region, account, physical)),
         opts=child,
     )
+    package = aws.s3.BucketObjectv2(
+        f"{name}-package",
+        bucket=args.bucket_name,
+        key=contract.NOTEBOOK_PACKAGE,
+        content_base64=archive(),
+        content_type="application/gzip",
+        opts=child,
+    )
     lifecycle = aws.sagemaker.NotebookInstanceLifecycleConfiguration(
         name, name=physical, on_start=_on_start(args), opts=child
     )
@@ -91,8 +100,8 @@ def _create_notebook(
         lifecycle_config_name=lifecycle.name,
         instance_metadata_service_configuration={"minimum_instance_metadata_service_version": "2"},
         tags={"Name": name, "Role": contract.NOTEBOOK},
-        # Its first start runs the hook, which uses these rights.
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[rights]),
+        # Its first start runs the hook, which uses these rights and brings the package.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[rights, package]),
     )
     # A policy apart, since the notebook's ARN is known only after its creation.
     aws.iam.RolePolicy(
@@ -170,6 +179,7 @@ def _on_start(args: NotebookArgs) -> pulumi.Output[str]:
         "SD_APP_ROLE": contract.NOTEBOOK,
         "AWS_REGION": args.region,
         "BUCKET_NAME": args.bucket_name,
+        "NOTEBOOK_PACKAGE": contract.NOTEBOOK_PACKAGE,
         "NOTEBOOK_NAME": contract.notebook_name(args.stack),
         "IDLE_STOP_MINUTES": str(args.settings.idle_stop_minutes),
     }

@@ -26,6 +26,7 @@ FREE: dict[str, str] = {
     "aws:iam/rolePolicy:RolePolicy": ACCESS,
     "aws:route53/record:Record": "an alias of CloudFront; the zone is not the stack's",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": PART_OF_BUCKET,
+    "aws:s3/bucketObjectv2:BucketObjectv2": "a few kilobytes in the bucket, which is counted",
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": PART_OF_BUCKET,
     "aws:s3/bucketPolicy:BucketPolicy": PART_OF_BUCKET,
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": PART_OF_BUCKET,

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from training.bucket import named
 from training.captions import save_captions, table
 from training.evaluate import Evaluated
 from training.prepare import IMAGES, SHEET
@@ -116,10 +117,12 @@ def publish_trained(
 ) -> Published | None:
     """Publish the finished style, or the `file` of another epoch, with all that is known of it.
 
-    An empty bucket publishes nothing, and says so. Raises what `training.publish.publish` raises.
+    An empty bucket is the notebook's own stack's; outside of one nothing is published, which it says. Raises what
+    `training.publish.publish` raises.
     """
+    bucket = named(bucket)
     if not bucket:
-        print("not published: BUCKET is empty")
+        print("not published: BUCKET is empty, and this is no stack's notebook")
         return None
     published = publish(
         import_module("boto3").client("s3"),

@@ -56,6 +56,18 @@ def test_a_power_cut_in_the_middle_of_it_is_made_good_at_the_next_start(machine:
     assert owners.split() == ["ec2-user"] * 3, "the model maker could not add to it"
 
 
+def test_the_lab_sheet_is_there_and_finds_its_package(machine: Notebook) -> None:
+    sheet = f"{VOLUME}/finetune.ipynb"
+    assert machine.container.tell("stat", "--format=%U", sheet) == "ec2-user\n"
+    said = machine.container.tell(f"{VENV}/bin/python", "-c", "import training; print(training.__file__)")
+    assert said == f"{VOLUME}/kohya/package/training/__init__.py\n"
+    machine.container.shell(f"echo mine >{sheet}; rm {VOLUME}/kohya/package/training/train.py")
+    machine.start({})
+    machine.wait_ready()
+    assert machine.container.tell("cat", sheet) == "mine\n", "somebody works in it"
+    assert machine.has(f"{VOLUME}/kohya/package/training/train.py")
+
+
 def test_after_a_stop_only_what_the_volume_lacks_is_done(machine: Notebook) -> None:
     # A stop takes away all but the volume.
     machine.container.shell(f"rm -rf /opt/sd-app /etc/sd-app; : >{STATE}/prepare.log")

@@ -1,6 +1,8 @@
 """The notebook: private, limited to models, data sets and styles, and able to stop itself."""
 
 import base64
+import io
+import tarfile
 from typing import Any
 
 from components.notebook import Notebook, NotebookArgs
@@ -65,6 +67,20 @@ def test_its_hook_carries_bucket_and_idle_time_within_the_services_limit() -> No
     assert len(hook) <= 16_384, "SageMaker counts the base64 characters"
     text = base64.b64decode(hook).decode()
     assert text.startswith("#!/bin/bash") or text.startswith("#!/usr/bin/env bash")
+
+
+def test_the_package_comes_with_it_from_where_it_may_read() -> None:
+    made = notebook()
+    package = made.only("aws:s3/bucketObjectv2:BucketObjectv2").inputs
+    assert package["key"] == "datasets/.notebook/training.tar.gz"
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(package["contentBase64"]))) as tar:
+        names = set(tar.getnames())
+    assert {"training/finetune.ipynb", "training/train.py", "training/requirements.txt"} <= names
+    assert (
+        package["contentBase64"]
+        == notebook().only("aws:s3/bucketObjectv2:BucketObjectv2").inputs["contentBase64"]
+    )
+    assert "nb-package" in made.only(NOTEBOOK).depends_on, "its first start brings it"
 
 
 def test_switched_off_it_leaves_nothing_and_says_why() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.aws import dynamodb, s3
+from sandbox.aws import dynamodb, s3, s3_objects
 from sandbox.aws.table import Aws, Props
 from tests.unit.sandbox_life import NEW_TAGS, TAGS, Life, live, moto_server, policy, types_of
 
-TYPES = types_of(dynamodb, s3)
+TYPES = types_of(dynamodb, s3, s3_objects)
 TLS_ONLY = json.dumps(
     {
         "Version": "2012-10-17",
@@ -59,6 +59,17 @@ LIVES: tuple[tuple[str, Life], ...] = (
             outputs={"arn": "arn:aws:s3:::sd-app-test", "region": "us-east-1"},
             tamper=lambda aws, id: aws.client("s3").delete_bucket_tagging(Bucket=id),
             seen="tagsAll",
+        ),
+    ),
+    (
+        "BucketObjectv2",
+        Life(
+            name="all",
+            inputs={"bucket": "own", "key": "a/b.txt", "contentBase64": "b25l", "contentType": "text/plain"},
+            changes={"contentBase64": "dHdv"},
+            outputs={"etag": "f97c5d29941bfb1b2fdab0874906ab82"},
+            tamper=lambda aws, id: aws.client("s3").put_object(Bucket="own", Key="a/b.txt", Body=b"other"),
+            seen="etag",
         ),
     ),
     (
