@@ -12,7 +12,9 @@ from ops import (
     cli_doctor,
     cli_jobs,
     cli_loras,
+    cli_promote,
     cli_report,
+    cli_restore,
     cli_users,
     cost_cli,
     deploy,
@@ -47,6 +49,8 @@ examples:
   python -m ops loras list
   python -m ops --stack dev deploy backend v1.4.0
   python -m ops --stack prod bake ml-server
+  python -m ops --stack dev smoke                  does it make pictures?
+  python -m ops promote dev prod --dry-run         what would prod get?
 
 exit status: 0 all is well; 1 something is broken, refused or failed; 2 wrong usage, or
 the stack could not be asked; 130 after Ctrl-C.
@@ -122,6 +126,8 @@ def _run(args: argparse.Namespace) -> int:
         return cost_cli.run(args)
     if args.command == "report":  # of a preview in a file
         return cli_report.run(args)
+    if args.command in cli_promote.COMMANDS:
+        return cli_promote.run(args)
     stack = connect(getattr(args, "stack", LOCAL), getattr(args, "region", None))
     try:
         return _dispatch(args, stack, getattr(args, "json", False))
@@ -144,6 +150,8 @@ def _dispatch(args: argparse.Namespace, stack: Stack, json: bool) -> int:
             return cli_jobs.run(args, stack, json)
         case "loras", _:
             return cli_loras.run(args, stack, json)
+        case "restore", _:
+            return cli_restore.run(args, stack, json)
         case "users", _:
             return cli_users.run(args, stack, json)
         case "deploy", _:
@@ -189,6 +197,8 @@ def _parser() -> argparse.ArgumentParser:
     cli_loras.add_parser(commands, common)
     cost_cli.add_parser(commands, common)
     cli_report.add_parser(commands, common)
+    cli_restore.add_parser(commands, common)
+    cli_promote.add_parser(commands, common)
     _add_machines(commands, common)
     _add_deploy(commands, common)
     _add_images(commands, common)
