@@ -6,7 +6,7 @@ Imports neither Pulumi nor AWS; `ops lock` and `ops promote` write the files (de
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent
 FOLDER = ROOT / "locks"
 IMAGE_SETTINGS = ("mlServer", "backend")
 """Groups of settings whose `amiId` a lock gives; the keys of its images, and of the output imageIds."""
-WORKFLOWS = "app/workflows/*.json"
+WORKFLOWS = "app/workflows"
 PACKAGES = (
     "requirements.lock",
     "training/requirements.lock",
@@ -102,7 +102,7 @@ def read(stack: str, folder: Path | None = None) -> Lock | None:
 def write(lock: Lock, folder: Path | None = None) -> Path:
     """Write it whole or not at all."""
     path = path_of(lock.stack, folder)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     document = lock.model_dump(by_alias=True, exclude_none=True)
     draft.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
@@ -148,23 +148,23 @@ def _group(raw: Mapping[str, str], name: str) -> dict[str, Any]:
 
 def of_checkout(root: Path = ROOT) -> dict[str, dict[str, str]]:
     """What a checkout decides, as `Lock.files` has it."""
-    versions = _versions((root / VERSIONS).read_text())
+    workflows = sorted(path.relative_to(root).as_posix() for path in (root / WORKFLOWS).glob("*.json"))
+    return of_files(lambda name: (root / name).read_bytes(), workflows)
+
+
+def of_files(read: Callable[[str], bytes], workflows: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The same of any tree, by a function that gives a file's bytes; `workflows`: those that are in it."""
+    versions = dict[str, str](re.findall(r'^([A-Z0-9_]+)="(.*)"$', read(VERSIONS).decode(), re.MULTILINE))
     return {
         "versions": versions,
-        "nodes": {name: versions[f"{name}_REF"] for name in NODE_PACKS},
-        "workflows": _hashes(root, sorted(root.glob(WORKFLOWS))),
-        "packages": _hashes(root, [root / name for name in PACKAGES]),
+        "nodes": {name: versions.get(f"{name}_REF", "") for name in NODE_PACKS},
+        "workflows": {name: _hash(read(name)) for name in workflows},
+        "packages": {name: _hash(read(name)) for name in PACKAGES},
     }
 
 
-def _versions(text: str) -> dict[str, str]:
-    return dict(re.findall(r'^([A-Z0-9_]+)="(.*)"$', text, re.MULTILINE))
-
-
-def _hashes(root: Path, paths: list[Path]) -> dict[str, str]:
-    return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths
-    }
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def difference(before: Lock | None, after: Lock) -> list[tuple[str, str, str]]:

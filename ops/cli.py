@@ -13,6 +13,7 @@ from ops import (
     cli_jobs,
     cli_loras,
     cli_promote,
+    cli_promote,
     cli_report,
     cli_restore,
     cli_users,
@@ -49,6 +50,8 @@ examples:
   python -m ops loras list
   python -m ops --stack dev deploy backend v1.4.0
   python -m ops --stack prod bake ml-server
+  python -m ops --stack dev smoke                  does it make pictures?
+  python -m ops promote dev prod --dry-run         what would prod get?
   python -m ops --stack dev smoke                  does it make pictures?
   python -m ops promote dev prod --dry-run         what would prod get?
 
@@ -124,6 +127,8 @@ def _run(args: argparse.Namespace) -> int:
         return cli_doctor.run(args)
     if args.command == "cost":  # from files alone; whether the stack is up is all the same
         return cost_cli.run(args)
+    if args.command in cli_promote.COMMANDS:
+        return cli_promote.run(args)
     if args.command == "report":  # of a preview in a file
         return cli_report.run(args)
     if args.command in cli_promote.COMMANDS:
@@ -196,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_jobs.add_parser(commands, common)
     cli_loras.add_parser(commands, common)
     cost_cli.add_parser(commands, common)
+    cli_promote.add_parser(commands, common)
     cli_report.add_parser(commands, common)
     cli_restore.add_parser(commands, common)
     cli_promote.add_parser(commands, common)
