@@ -17,9 +17,11 @@ from ops.objects import Verdict, content_sha256, recorded_sha256, verdict
 from ops.show import age, as_json, console, counted, lines, progress, size, table
 from ops.stack import Stack
 from ops.upload import Digest, digest, upload
+from training import shelf
 
 PREFIXES = {"models": contract.MODELS_PREFIX, "loras": contract.LORAS_PREFIX}
 DEFAULT_FOLDER = "checkpoints"
+BESIDE = (shelf.SIDECAR, shelf.THUMBNAIL)
 SHOWN_SHA256 = 12
 """Hex digits shown in a table; JSON has all."""
 
@@ -122,6 +124,12 @@ def _missing(
     taken: list[str] = []
     for path, key in keys.items():
         head = _head(client, bucket, key)
+        if head is not None and replace and _is_other_version(client, bucket, key, head, digests[path]):
+            raise OpsError(
+                f"nothing was uploaded: s3://{bucket}/{key} is a published version of a style, which never changes:"
+                f" `python -m ops loras publish {path} --style …` makes the next one",
+                BAD,
+            )
         if head is not None and replace and not recorded_sha256(head):
             missing.add(path)  # also the same content: uploading it records its SHA-256
             continue
@@ -137,6 +145,15 @@ def _missing(
             BAD,
         )
     return missing
+
+
+def _is_other_version(client: Any, bucket: str, key: str, head: Any, known: Digest) -> bool:
+    """Whether a published version of a style with other bytes is there: its sidecar lies beside it."""
+    name = key.removeprefix(contract.LORAS_PREFIX).removesuffix(shelf.FILE)
+    if not key.startswith(contract.LORAS_PREFIX) or not shelf.VERSION.fullmatch(name):
+        return False
+    beside = _head(client, bucket, f"{contract.LORAS_PREFIX}{name}{shelf.SIDECAR}")
+    return beside is not None and recorded_sha256(head) != known.sha256
 
 
 def _head(client: Any, bucket: str, key: str) -> Any | None:
@@ -171,7 +188,8 @@ def _upload(bars: Progress, client: Any, bucket: str, path: Path, key: str, know
 
 def show(stack: Stack, *, json: bool) -> int:
     """List models and LoRAs."""
-    found = read(stack, stack.output("bucketName"))
+    # What lies beside a style's file (sidecar, thumbnail, alias) is `ops loras list`'s to tell.
+    found = [model for model in read(stack, stack.output("bucketName")) if not model.key.endswith(BESIDE)]
     if json:
         as_json([vars(model) for model in found])
         return 0

@@ -118,6 +118,20 @@ def test_another_file_of_the_same_name_needs_replace(
     assert stored["Body"].read() == other.read_bytes()
 
 
+def test_a_published_version_of_a_style_is_never_replaced(
+    cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3, key = cloud.client("s3"), "loras/Loft-v1.safetensors"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"a version")
+    other = write_model(tmp_path, "Loft-v1.safetensors", 10_000)
+    s3.put_object(Bucket=BUCKET, Key="loras/Loft-v1.json", Body=b"{}")
+    assert push(other, "--to", "loras", "--replace") == 1
+    assert "never changes" in capsys.readouterr().err
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"a version"
+    s3.delete_object(Bucket=BUCKET, Key="loras/Loft-v1.json")
+    assert push(other, "--to", "loras", "--replace") == 0, "a plain file that only looks like one"
+
+
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
@@ -230,7 +244,8 @@ def test_list_tells_name_size_sum_and_age(
     file = write_model(tmp_path, "room.safetensors", 10_000)
     assert push(file) == 0
     s3 = cloud.client("s3")
-    s3.put_object(Bucket=BUCKET, Key="loras/", Body=b"")
+    for beside in ("", "Loft-v1.json", "Loft-v1.jpg", "Loft.alias.json"):
+        s3.put_object(Bucket=BUCKET, Key=f"loras/{beside}", Body=b"")
     s3.put_object(Bucket=BUCKET, Key="loras/Indochine.safetensors", Body=b"x", ChecksumAlgorithm="SHA256")
     capsys.readouterr()
     assert cli.main(["models", "list", "--stack", STACK, "--json"]) == 0
@@ -239,7 +254,7 @@ def test_list_tells_name_size_sum_and_age(
     assert room["size"] == file.stat().st_size
     assert room["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert listed.pop("loras/Indochine.safetensors")["sha256"] == hashlib.sha256(b"x").hexdigest()
-    assert not listed, "the console's folder objects are no models"
+    assert not listed, "the console's folder objects are no models, nor is what lies beside a style"
     assert cli.main(["models", "list", "--stack", STACK]) == 0
     shown = capsys.readouterr().out
     assert "room.safetensors" in shown
