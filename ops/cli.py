@@ -11,8 +11,8 @@ from typing import Any
 from ops import (
     cli_doctor,
     cli_jobs,
+    cli_leftovers,
     cli_loras,
-    cli_promote,
     cli_promote,
     cli_report,
     cli_restore,
@@ -50,8 +50,6 @@ examples:
   python -m ops loras list
   python -m ops --stack dev deploy backend v1.4.0
   python -m ops --stack prod bake ml-server
-  python -m ops --stack dev smoke                  does it make pictures?
-  python -m ops promote dev prod --dry-run         what would prod get?
   python -m ops --stack dev smoke                  does it make pictures?
   python -m ops promote dev prod --dry-run         what would prod get?
 
@@ -127,8 +125,6 @@ def _run(args: argparse.Namespace) -> int:
         return cli_doctor.run(args)
     if args.command == "cost":  # from files alone; whether the stack is up is all the same
         return cost_cli.run(args)
-    if args.command in cli_promote.COMMANDS:
-        return cli_promote.run(args)
     if args.command == "report":  # of a preview in a file
         return cli_report.run(args)
     if args.command in cli_promote.COMMANDS:
@@ -155,6 +151,8 @@ def _dispatch(args: argparse.Namespace, stack: Stack, json: bool) -> int:
             return cli_jobs.run(args, stack, json)
         case "loras", _:
             return cli_loras.run(args, stack, json)
+        case "leftovers", _:
+            return cli_leftovers.run(args, stack, json)
         case "restore", _:
             return cli_restore.run(args, stack, json)
         case "users", _:
@@ -201,9 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     cli_jobs.add_parser(commands, common)
     cli_loras.add_parser(commands, common)
     cost_cli.add_parser(commands, common)
-    cli_promote.add_parser(commands, common)
     cli_report.add_parser(commands, common)
     cli_restore.add_parser(commands, common)
+    cli_leftovers.add_parser(commands, common)
     cli_promote.add_parser(commands, common)
     _add_machines(commands, common)
     _add_deploy(commands, common)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.stack import connect
 from sandbox.daemon import Sandbox, SandboxFailed
-from tools import first_pictures, local_page, outputs_view, pulumi_cli, remote_stack
+from tools import first_pictures, local_page, outputs_view, pulumi_cli, remote_down, remote_stack
 from tools.engine import Engine, EngineFailed
 from tools.engine_events import Report
 from tools.local_stack import LocalFailed, LocalStack
@@ -152,7 +152,9 @@ def _remote(action: str, stack: str, extra: list[str], doctor: bool) -> int:
     if action == "up" and doctor:
         remote_stack.must_be_ready(ROOT, stack)
     engine: Engine = remote_stack.engine(cli, ROOT, stack)
-    return engine.show({"down": "destroy"}.get(action, action), *extra)
+    if action == "down":
+        return remote_down.take_down(engine, ROOT)
+    return engine.show(action, *extra)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tools import first_pictures, local_page, outputs_view, pulumi_cli, remote_stack, stack
+from tools import first_pictures, local_page, outputs_view, pulumi_cli, remote_down, remote_stack, stack
 from tools.engine import EngineFailed
 from tools.engine_events import Report
 from tools.first_pictures import Made, NoPictures
@@ -235,6 +235,7 @@ class Remote:
         self.ready = ready
         monkeypatch.setattr(remote_stack, "must_be_ready", self.must_be_ready)
         monkeypatch.setattr(remote_stack, "engine", self.engine)
+        monkeypatch.setattr(remote_down, "tell_what_is_left", self.tell_what_is_left)
 
     def must_be_ready(self, root: Path, stack: str) -> None:
         self.done.append(f"doctor {stack}")
@@ -244,8 +245,15 @@ class Remote:
     def engine(self, cli: Path, root: Path, stack: str) -> "Remote":
         return self
 
+    def ask(self, *words: str) -> str:
+        return "{}"
+
     def show(self, *words: str) -> int:
         self.done.append(" ".join(words))
+        return 0
+
+    def tell_what_is_left(self, engine: "Remote", root: Path) -> int:
+        self.done.append("what is left")
         return 0
 
 
@@ -255,7 +263,7 @@ class Remote:
         (["up"], ["doctor dev", "up"]),
         (["up", "--no-doctor"], ["up"]),
         (["preview"], ["preview"]),
-        (["down"], ["destroy"]),
+        (["down"], ["destroy", "what is left"]),
     ],
 )
 def test_only_up_on_aws_asks_the_doctor_first(
