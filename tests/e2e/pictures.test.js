@@ -37,18 +37,21 @@ describe('a picture', () => {
     const { page, close } = await openStudio(browser)
     await ask('hang', { on: true, step: 3 })
     const made = []
-    // The worker has two with ComfyUI: the second begins as soon as the first is done.
+    // The worker has two with ComfyUI: the second waits there until the first is done.
     for (const text of ['one that is made', 'one that is about to be', 'the next one', 'the last one']) made.push(await makePicture(page, text, { steps: 8 }))
-    const [first, , next, last] = made
+    const [first, second, next, last] = made
     await first.getByText('Drawing, ').waitFor()
-    await next.getByText('Next in line').waitFor()
-    await last.getByText('One wish before yours').waitFor()
+    await second.getByText('Next in line').waitFor()
+    await next.getByText('One wish before yours').waitFor()
+    await last.getByText('2 wishes before yours').waitFor()
+    const high = await Promise.all(made.map(async (card) => (await card.boundingBox()).height))
+    assert.ok(high[0] > 400 && high.slice(1).every((one) => one < 180), `one large place and a line of three: ${high}`)
     await page.getByRole('link', { name: /4 pictures on their way/ }).waitFor()
     // Each is told its place once a second: what stands there may be of the moment before.
     await until('who waits longer is told so', async () => {
       const told = []
-      for (const card of [first, next, last]) told.push(Number((await card.getByText(/^ready in about \d+ s$/).textContent()).match(/\d+/)[0]))
-      return told[0] > 0 && told[1] > told[0] && told[2] > told[1]
+      for (const card of made) told.push(Number((await card.getByText(/^ready in about \d+ s$/).textContent()).match(/\d+/)[0]))
+      return told.every((one, at) => one > (told[at - 1] ?? 0))
     })
     await ask('hang', { on: false })
     for (const card of made) await waitForState(card, 'succeeded')

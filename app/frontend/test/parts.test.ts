@@ -2,6 +2,7 @@ import { fireEvent, render, screen } from '@testing-library/svelte'
 import { describe, expect, it, vi } from 'vitest'
 import type { Api, Page } from '../src/lib/api'
 import { Gallery } from '../src/lib/gallery.svelte'
+import { placeOf } from '../src/lib/line'
 import { readRoute } from '../src/lib/router.svelte'
 import Compare from '../src/parts/Compare.svelte'
 import Progress from '../src/parts/Progress.svelte'
@@ -9,7 +10,8 @@ import { generation } from './streams'
 
 describe('how far a wish is', () => {
   const at = (more: object, percent?: number): string => {
-    render(Progress, { generation: generation('1', 'queued', more), percent })
+    const job = { generation: generation('1', 'queued', more), percent }
+    render(Progress, { generation: job.generation, place: placeOf(job, [job]), percent })
     return screen.getByRole('progressbar').getAttribute('aria-valuetext') ?? ''
   }
 
@@ -26,6 +28,15 @@ describe('how far a wish is', () => {
   it('is never all before the picture is there', () => {
     expect(at({ state: 'running' }, 100)).toBe('Drawing, 99 %')
     expect(screen.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('99')
+  })
+
+  it.each([
+    ['nothing else', { position: 1, etaSeconds: 12, gpu: { state: 'ready' } }, 'ready in about 12 s'],
+    ['a GPU that sleeps as long: one time is enough', { position: 1, etaSeconds: 188, gpu: { state: 'asleep', etaSeconds: 180 } }, undefined],
+    ['a GPU, and then for many others', { position: 30, etaSeconds: 420, gpu: { state: 'waking', etaSeconds: 180 } }, 'ready in about 7 min'],
+  ])('tells when it will be there while it waits for %s', (_, more, words) => {
+    at(more)
+    expect(screen.queryByText(/^ready in/)?.textContent).toBe(words)
   })
 })
 

@@ -1,6 +1,7 @@
 /** Generations that are under way, followed by server-sent events until they end. */
 import { EventSource, type ErrorEvent } from 'eventsource'
 import { isFinal, Problem, type Api, type Generation, type Gpu } from './api'
+import { placeOf, type Place } from './line'
 
 const MOST_STREAMS = 3
 // A browser opens six connections to a server over HTTP/1.1: the rest must stay free for pictures and questions.
@@ -53,6 +54,10 @@ export class Work {
 
   get unfinished(): Job[] {
     return this.jobs.filter((one) => !one.isDone)
+  }
+
+  placeOf(job: Job): Place {
+    return placeOf(job, this.unfinished)
   }
 
   /** What the backend has under way for this user: also what another tab asked for, or this one before a reload. */
