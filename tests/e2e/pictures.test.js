@@ -94,6 +94,23 @@ describe('a picture', () => {
     await close()
   })
 
+  it('is said to be on its way, and that covers neither the card nor the button', async () => {
+    for (const options of [{}, { viewport: { width: 1000, height: 800 } }, { phone: true }]) {
+      const { page, close } = await openStudio(browser, options)
+      await ask('hang', { on: true, step: 1 })
+      const card = await makePicture(page, 'one that is seen whole', { steps: 6 })
+      const notice = await page.getByText('Your wish is on its way.').boundingBox()
+      for (const part of [card, page.getByRole('button', { name: 'Make the picture' }), page.getByRole('heading', { name: 'On the table' })]) {
+        const { x, y, width, height } = await part.boundingBox()
+        const apart = y >= notice.y + notice.height || y + height <= notice.y || x >= notice.x + notice.width || x + width <= notice.x
+        assert.ok(apart, `${JSON.stringify(options)}: ${JSON.stringify(notice)} is over ${JSON.stringify({ x, y, width, height })}`)
+      }
+      await ask('hang', { on: false })
+      await waitForState(card, 'succeeded')
+      await close()
+    }
+  })
+
   it('follows a drawing that was uploaded', async () => {
     const { page, close } = await openStudio(browser)
     await uploadDrawing(page)
