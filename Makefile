@@ -21,6 +21,9 @@ up: $(READY) $(NODE) $(if $(filter local,$(STACK)),page) ## Bring the whole plat
 preview: $(READY) ## Show what `make up` would change (ARGS=--expect-no-changes: fail if anything)
 	@$(PY) -m tools.stack preview --stack $(STACK) $(ARGS)
 
+report: $(READY) ## Show what a change does: losses, dollars, guardrails (ARGS='--html FILE')
+	@$(PY) -m tools.report --stack $(STACK) $(ARGS)
+
 outputs: $(READY) ## Show the stack's addresses and names (ARGS=--json)
 	@$(PY) -m tools.stack outputs --stack $(STACK) $(ARGS)
 
@@ -98,4 +101,4 @@ $(PACK): policy/requirements.txt $(READY)
 	@policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r policy/requirements.txt
 	@touch $@
 
-.PHONY: help up preview outputs refresh down test lint format page screenshots training frontend-config settings-docs picture cost-docs policy-pack lock bench bench-pictures
+.PHONY: help up preview report outputs refresh down test lint format page screenshots training frontend-config settings-docs picture cost-docs policy-pack lock bench bench-pictures

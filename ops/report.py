@@ -8,11 +8,11 @@ from typing import Any
 from ops import cost
 from ops.cost import dollars
 from ops.cost_bill import Costs
-from ops.errors import BAD
+from ops.errors import BAD, OpsError
 from ops.prices import PriceMissing
 from ops.report_changes import OPS, SIGNS, Change, Preview, differences
 from ops.report_guards import Finding, findings
-from ops.report_loss import ADDRESS, DATA, GUARD, MACHINE, SEVERITIES, Loss, losses
+from ops.report_loss import ADDRESS, DATA, GUARD, KEPT, MACHINE, SEVERITIES, Loss, losses
 from ops.report_money import Money, by_resource, money, settings_from, signed, sums
 from ops.report_page import (
     DANGER,
@@ -28,10 +28,12 @@ from ops.report_page import (
     Text,
 )
 from policy import rules
+from settings import Settings
 
 WORDS: Mapping[str, str] = {"replace": "replaced", "delete": "deleted", "update": "changed", "create": "new"}
 TITLES: Mapping[str, tuple[str, str]] = {
     DATA: (DANGER, "DATA IS LOST"),
+    KEPT: (DANGER, "DATA IS LEFT BEHIND: IN AWS, AND NO LONGER IN THE STACK"),
     GUARD: (DANGER, "PROTECTION OF DATA ENDS"),
     MACHINE: (WARNING, "MACHINES GO AWAY OR STOP"),
     ADDRESS: (WARNING, "ADDRESSES CHANGE"),
@@ -66,17 +68,17 @@ def report(preview: Preview, before: Mapping[str, str] | None = None) -> Report:
     if not preview.resources:  # the program stopped before it declared anything
         return Report(preview=preview, losses=[], findings=[], money=None, told=[])
     will = settings_from(preview.stack, preview.config)
-    was = settings_from(preview.stack, before) if before else will
+    was = _was(preview.stack, before)
     told = list[str]()
     found = None
     if not preview.whole:
         told.append(NOT_WHOLE)
     elif not preview.errors:  # what comes after the first error isn't in it
         try:
-            found = money(preview.before(), preview.after(), was, will)
+            found = money(preview.before(), preview.after(), was or will, will)
         except PriceMissing as error:
             told.append(str(error))
-    if found and found.before and not before:
+    if found and found.before and not was:
         told.append(NO_BEFORE)
     if found and found.after:
         told += [
@@ -86,6 +88,14 @@ def report(preview: Preview, before: Mapping[str, str] | None = None) -> Report:
     return Report(
         preview=preview, losses=losses(preview), findings=[*guards, *_budget(found)], money=found, told=told
     )
+
+
+def _was(stack: str, before: Mapping[str, str] | None) -> Settings | None:
+    """The settings of the last deployment; None when they are not known, or of a version that had others."""
+    try:
+        return settings_from(stack, before) if before else None
+    except OpsError:
+        return None
 
 
 def _budget(found: Money | None) -> list[Finding]:
@@ -155,23 +165,34 @@ def _lost(found: Report) -> list[Block]:
 
 
 def _loss(one: Loss) -> str:
+    """`storage: s3 bucket storage is replaced because of bucket. Lost: every model … With it: … (protected: …)`"""
     change = one.change
-    why = f" because of {', '.join(change.forced)}" if change.forced else ""
-    does = {"replace": f"is replaced{why}", "delete": "is deleted", "update": "changes"}.get(
-        change.op, "stays"
-    )
-    order = ", the old one deleted first" if change.gap else ""
-    told = f"{change.component}: {change.kind} {change.name} {does}{order}. "
-    told += (
-        f"Lost: {one.what}."
-        if one.severity == DATA or change.op == "replace"
-        else f"{one.what[0].upper()}{one.what[1:]}."
-    )
+    told = f"{change.component}: {change.kind} {change.name} {_does(change)}. {_what(one)}"
     if one.along:
         names = [f"{each.kind} {each.name}" for each in one.along]
         more = f" and {len(names) - MOST_ALONG} more" if len(names) > MOST_ALONG else ""
         told += f" With it: {', '.join(names[:MOST_ALONG])}{more}."
     return told + (f" ({one.stops}.)" if one.stops else "")
+
+
+def _does(change: Change) -> str:
+    why = f" because of {', '.join(change.forced)}" if change.forced else ""
+    order = ", the old one deleted first" if change.gap else ""
+    match change.op:
+        case "replace":
+            return f"is replaced{why}{order}"
+        case "delete":
+            return "is deleted"
+        case _:
+            return "changes in place"
+
+
+def _what(one: Loss) -> str:
+    if one.severity == KEPT:
+        return f"The stack loses {one.what}; AWS keeps it, and nobody manages it."
+    if one.severity == DATA or one.change.op in ("replace", "delete"):
+        return f"Lost: {one.what}."
+    return f"{one.what[0].upper()}{one.what[1:]}."
 
 
 def _guards(found: Report) -> list[Block]:

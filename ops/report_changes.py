@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ops.cost_bill import resources_of
 from ops.errors import OpsError
+from tools.engine_events import PROGRAM_ENDED
 
 SECRET = "[secret]"
 """What the engine writes in the place of a secret."""
@@ -23,6 +24,8 @@ STEPS: Mapping[str, str] = {
     "same": "same",
 }
 """Steps of the engine by what they come to for a person; others (`read`, `refresh`) change nothing."""
+LAST_WORDS = (PROGRAM_ENDED, "preview failed")
+"""Said at the end, when what is wrong was told before."""
 OPS = ("replace", "delete", "update", "create")
 """What can happen to a resource, the worst first."""
 SIGNS: Mapping[str, str] = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
@@ -157,10 +160,12 @@ def _digest(text: str) -> Mapping[str, Any]:
 
 def _errors(digest: Mapping[str, Any]) -> Iterator[str]:
     listed: list[Mapping[str, Any]] = digest.get("diagnostics") or []
-    for told in listed:
-        if told.get("severity") == "error":
-            name = str(told.get("urn", "")).rpartition("::")[2]
-            yield f"{f'{name}: ' if name else ''}{str(told.get('message', '')).strip()}"
+    told = [one for one in listed if one.get("severity") == "error"]
+    said = [one for one in told if not any(word in str(one.get("message")) for word in LAST_WORDS)]
+    for one in said or told:
+        name = str(one.get("urn", "")).rpartition("::")[2]
+        text = str(one.get("message", "")).strip().removeprefix("error: ")
+        yield text if not name or name in text else f"{name}: {text}"
 
 
 def _resources(steps: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 import contract
 from ops.report_changes import Change, Preview, State, at
 
-DATA, GUARD, MACHINE, ADDRESS = "data", "protection", "machine", "address"
-SEVERITIES = (DATA, GUARD, MACHINE, ADDRESS)
+DATA, KEPT, GUARD, MACHINE, ADDRESS = "data", "left behind", "protection", "machine", "address"
+SEVERITIES = (DATA, KEPT, GUARD, MACHINE, ADDRESS)
 """The worst first."""
 
 GONE: Mapping[str, tuple[str, str]] = {
@@ -26,6 +26,7 @@ GONE: Mapping[str, tuple[str, str]] = {
     "aws:cognito/userPoolClient:UserPoolClient": (ADDRESS, "everybody's session: all sign in again"),
 }
 """What is lost with a resource of a type."""
+MACHINE_TYPE = "aws:ec2/instance:Instance"
 MACHINES: Mapping[str, str] = {
     contract.ML_SERVER: "no pictures until the new one has its models from the bucket; jobs wait in the queues",
     contract.BACKEND: "no API until the new one has booted",
@@ -72,28 +73,17 @@ def _of(change: Change, preview: Preview) -> Iterator[Loss]:
             if before != after and weaker(before, after):
                 yield Loss(severity=severity, change=change, what=told.format(before=before, after=after))
     yield from _expiry(change)
-    if "instanceType" in change.keys and change.token == "aws:ec2/instance:Instance":
+    if "instanceType" in change.keys and change.token == MACHINE_TYPE:
         yield Loss(severity=MACHINE, change=change, what="it is stopped and started for another type")
 
 
 def _destroyed(change: Change, old: State, preview: Preview) -> Iterator[Loss]:
-    known = GONE.get(change.token)
-    if change.token == "aws:ec2/instance:Instance":
-        role = str(at(old.inputs, "tags.Role") or contract.NAT)
-        known = (
-            MACHINE,
-            f"its disk; {MACHINES.get(role, 'what it does')}"
-            if change.op == "replace"
-            else "the machine and its disk",
-        )
-    if known is None and not old.protect and not old.retain:
-        return
-    severity, what = known or (
-        GUARD,
-        "a protected resource" if old.protect else "from the state; it stays in AWS",
-    )
-    if old.retain:
-        what = f"nothing at once: it stays in AWS, and nobody manages it ({what})"
+    known = _machine(change, old) if change.token == MACHINE_TYPE else GONE.get(change.token)
+    if known is None and not old.protect:
+        return  # a setting of what is kept, or what is made again as it was
+    severity, what = known or (GUARD, "a protected resource")
+    if old.retain and severity == DATA:
+        severity = KEPT
     yield Loss(
         severity=severity,
         change=change,
@@ -101,6 +91,13 @@ def _destroyed(change: Change, old: State, preview: Preview) -> Iterator[Loss]:
         stops=_stops(change.token, old),
         along=_along(change, preview),
     )
+
+
+def _machine(change: Change, old: State) -> tuple[str, str]:
+    role = str(at(old.inputs, "tags.Role") or contract.NAT)
+    if change.op == "delete":
+        return MACHINE, "the machine and its disk"
+    return MACHINE, f"its disk; {MACHINES.get(role, 'nothing in its place until the new one is there')}"
 
 
 def _stops(token: str, old: State) -> str:
@@ -168,25 +165,24 @@ def _expiry(change: Change) -> Iterator[Loss]:
     ):
         return
     old, new = _days(change.old), _days(change.new)
-    for rule, days in new.items():
-        before = old.get(rule)
+    for what, days in new.items():
+        before = old.get(what)
         if before is None or days < before:
             till_now = "kept for ever" if before is None else f"{before:g}"
-            yield Loss(
-                severity=DATA,
-                change=change,
-                what=f"objects older than {days:g} days, by rule {rule} (till now {till_now})",
-            )
+            told = f"{what}, once {days:g} days old (till now {till_now})"
+            yield Loss(severity=DATA, change=change, what=told)
+
+
+EXPIRY = {"expiration.days": "objects", "noncurrentVersionExpiration.noncurrentDays": "old versions"}
 
 
 def _days(state: State) -> dict[str, float]:
+    """`objects in outputs/` by the days after which they go."""
     rules: list[Mapping[str, Any]] = list(state.inputs.get("rules") or [])
     found: dict[str, float] = {}
-    for rule in rules:
-        if rule.get("status") != "Enabled":
-            continue
-        for path in ("expiration.days", "noncurrentVersionExpiration.noncurrentDays"):
+    for rule in (one for one in rules if one.get("status") == "Enabled"):
+        for path, what in EXPIRY.items():
             days = at(rule, path)
             if isinstance(days, int | float):
-                found[str(rule.get("id", ""))] = days
+                found[f"{what} in {at(rule, 'filter.prefix') or 'the whole bucket'}"] = days
     return found

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ops.report_changes import SIGNS, differences
 from ops.report_page import DANGER, GOOD, WARNING, Alert, Block, Changes, Drawing, Page, Section, Table, Text
 
-LIMIT = 65_000
-"""GitHub takes 65,536 characters (bytes are not what it counts, but they are never fewer)."""
+LIMIT = 32_000
+"""GitHub takes 65,536 characters in a comment, in which dev and prod stand together. Bytes are never fewer."""
 STEPS = (400, 120, 40, 15, 5)
 """How many of a list are shown, tried until the comment is short enough."""
 SIGNAL = {DANGER: ("CAUTION", "🛑"), WARNING: ("WARNING", "⚠️"), GOOD: ("TIP", "✅")}
