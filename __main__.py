@@ -16,6 +16,7 @@ from components.ml_server import MlServer, MlServerArgs
 from components.network import Network, NetworkArgs
 from components.notebook import Notebook, NotebookArgs
 from components.operations import Operations, OperationsArgs
+from components.role_boundary import bound_roles
 from components.storage import Storage, StorageArgs
 from components.training import Training, TrainingArgs
 
@@ -44,6 +45,7 @@ provider = aws.Provider(
     },
 )
 on_aws = pulumi.ResourceOptions(provider=provider)
+bound_roles(settings.ownership.role_boundary)
 
 network = Network(
     f"{prefix}-network",

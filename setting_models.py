@@ -89,6 +89,7 @@ Schedule = Annotated[str, _checked(rules.schedule_fault)]
 ImageId = Annotated[str, _checked(rules.image_id_fault)]
 KeyName = Annotated[str, _checked(rules.key_name_fault)]
 Tag = Annotated[str, _checked(rules.tag_fault)]
+PolicyArn = Annotated[str, _checked(rules.policy_fault)]
 Origin = Annotated[str, _checked(rules.origin_fault)]
 
 
@@ -112,10 +113,15 @@ class AwsSettings(Section):
 
 
 class OwnerSettings(Section):
-    """Tags on everything, so that the bill can be read."""
+    """Tags on everything, so that the bill can be read; and the most that the stack's roles may."""
 
     owner: Tag = _setting(..., "Person or team that answers for the stack; the tag Owner.")
     cost_centre: Tag = _setting(..., "Where the bill goes; the tag CostCentre.")
+    role_boundary: PolicyArn | None = _setting(
+        None,
+        "Policy that bounds every role of the stack, as the bootstrap tells it; without it GitHub can't deploy the stack.",
+        allowed="the ARN of a policy",
+    )
 
 
 class NetworkSettings(Section):

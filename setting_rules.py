@@ -121,6 +121,12 @@ def account_fault(value: str) -> str | None:
     return None if re.fullmatch(r"\d{12}", value) else "is not an account id; allowed: 12 digits, in quotes"
 
 
+def policy_fault(value: str) -> str | None:
+    """ARNs of policies of the account's own."""
+    is_arn = re.fullmatch(r"arn:aws:iam::\d{12}:policy/[\w+=,.@/-]{1,600}", value)
+    return None if is_arn else "is not a policy's ARN; allowed: arn:aws:iam::123456789012:policy/NAME"
+
+
 def origin_fault(value: str) -> str | None:
     """A browser origin: scheme, host, port; no path, no slash at the end."""
     ok = re.fullmatch(

@@ -56,6 +56,11 @@ BAD: list[tuple[str, Any, str]] = [
         "ghp_plain",
         "sd-app:githubToken: must be a secret; use `pulumi config set --secret githubToken`",
     ),
+    (
+        "ownership.roleBoundary",
+        "sd-app-boundary-dev",
+        'sd-app:ownership.roleBoundary: "sd-app-boundary-dev" is not a policy\'s ARN',
+    ),
     ("ownership.owner", "", 'sd-app:ownership.owner: "" is no legal tag'),
     (
         "ownership.costCentre",
