@@ -1,6 +1,11 @@
 /** An authenticator app: its codes by time (RFC 6238), and a user pool that asks for them. */
 import { createHmac } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
 import { ask } from './browser.js'
+
+const require = createRequire(new URL('../../app/frontend/package.json', import.meta.url))
+const { decodeQR } = await import(pathToFileURL(require.resolve('qr/decode.js')))
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const STEP_MS = 30_000
@@ -14,6 +19,18 @@ export function codeOf(key, now = Date.now()) {
   const digest = createHmac('sha1', secret).update(counter).digest()
   const number = digest.readUInt32BE(digest.at(-1) & 15) & 0x7fffffff
   return String(number % 1_000_000).padStart(6, '0')
+}
+
+/** What a phone's camera reads of a code on the screen. */
+export async function scan(code) {
+  const png = (await code.screenshot()).toString('base64')
+  const { width, height, data } = await code.page().evaluate(async (bytes) => {
+    const picture = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]))
+    const pen = new OffscreenCanvas(picture.width, picture.height).getContext('2d')
+    pen.drawImage(picture, 0, 0)
+    return { width: picture.width, height: picture.height, data: [...pen.getImageData(0, 0, picture.width, picture.height).data] }
+  }, png)
+  return decodeQR({ width, height, data: Uint8ClampedArray.from(data) })
 }
 
 /** Another code than it shows around now. */

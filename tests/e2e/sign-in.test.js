@@ -1,8 +1,8 @@
 /** Signing in and out, by the stack's user pool. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { giveCode, whileRequired, wrongCode } from './authenticator.js'
-import { assertAccessible, launch, makePicture, newDesigner, open, openStudio, PAGE_URL, signIn, waitForState } from './browser.js'
+import { giveCode, scan, whileRequired, wrongCode } from './authenticator.js'
+import { assertAccessible, launch, makePicture, newDesigner, open, openStudio, PAGE_URL, signIn, until, waitForState } from './browser.js'
 import { OWN } from './views.js'
 
 describe('signing in', () => {
@@ -30,7 +30,9 @@ describe('signing in', () => {
       await page.getByLabel('Password').fill('Not-the-password-1')
       await page.keyboard.press('Enter')
       await page.getByText('E-mail and password don’t belong together.').waitFor()
+      await assertRefused(page.getByLabel('Password'), 'E-mail and password don’t belong together.')
     }
+    await assertAccessible(page, 'a refused password')
     await close()
   })
 
@@ -49,6 +51,7 @@ describe('signing in', () => {
     await page.getByLabel('New password').fill('all-small-letters')
     await page.keyboard.press('Enter')
     await page.getByText('This password is too simple.').waitFor()
+    await assertRefused(page.getByLabel('New password'), 'This password is too simple. At least 12 characters, with capitals, small letters, a digit and a symbol')
     await page.getByLabel('New password').fill(OWN)
     await page.keyboard.press('Enter')
     await page.getByRole('navigation', { name: 'Main' }).waitFor()
@@ -77,7 +80,7 @@ describe('signing in', () => {
 
   it('sets an authenticator app up where the studio asks for one, and takes no code but its own', async () => {
     await whileRequired(async () => {
-      const { page, close } = await open(browser)
+      const { page, close } = await open(browser, { colorScheme: 'dark' })
       const { email, password } = await newDesigner({ temporary: true })
       await page.goto(PAGE_URL)
       await page.getByLabel('E-mail').fill(email)
@@ -86,10 +89,17 @@ describe('signing in', () => {
       await page.getByLabel('New password').fill(OWN)
       await page.keyboard.press('Enter')
       await page.getByRole('heading', { name: 'Set up your authenticator app' }).waitFor()
-      const key = await page.getByLabel('Key for your authenticator app').inputValue()
+      const address = await scan(page.getByRole('img', { name: 'Code to scan with your authenticator app' }))
+      assert.equal(await page.getByRole('link', { name: 'Or open the app on this device' }).getAttribute('href'), address)
+      const { protocol, host, pathname, searchParams } = new URL(address)
+      assert.deepEqual([protocol, host, decodeURIComponent(pathname), searchParams.get('issuer')], ['otpauth:', 'totp', `/Studio:${email}`, 'Studio'])
+      const key = searchParams.get('secret')
+      assert.equal(await page.getByLabel('Key for your authenticator app').inputValue(), key)
+      await assertAccessible(page, 'setting an authenticator app up')
       await page.getByLabel('Code', { exact: true }).fill(wrongCode(key))
       await page.keyboard.press('Enter')
       await page.getByText('The code is not right.').waitFor()
+      await assertRefused(page.getByLabel('Code', { exact: true }), 'The code is not right.')
       await giveCode(page, key)
       await page.getByRole('navigation', { name: 'Main' }).waitFor()
       await close()
@@ -159,6 +169,30 @@ describe('signing in', () => {
     await close()
   })
 
+  it('says so when another language cannot be had, before and after, and speaks it when it can', async () => {
+    const { page, context, close } = await open(browser)
+    await page.goto(PAGE_URL)
+    const chosen = page.getByRole('button', { name: 'Tiếng Việt' })
+    await chosen.waitFor()
+    await context.setOffline(true)
+    await chosen.click()
+    await page.getByText('The service cannot be reached. Check the connection and try again.').waitFor()
+    await context.setOffline(false)
+    await signIn(page, await newDesigner())
+    await context.setOffline(true)
+    await page.getByRole('button', { name: /^Account of/ }).click()
+    await page.getByRole('menuitemradio', { name: 'Tiếng Việt' }).click()
+    await page.getByText('The service cannot be reached. Check the connection and try again.').waitFor()
+    assert.equal(await page.locator('html').getAttribute('lang'), 'en')
+    await context.setOffline(false)
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: /^Account of/ }).click()
+    await page.locator('[role=menuitemradio][lang=en][aria-checked=true]').waitFor()
+    await page.getByRole('menuitemradio', { name: 'Tiếng Việt' }).click()
+    await page.locator('html[lang=vi]').waitFor()
+    await close()
+  })
+
   it('works by keyboard alone, and hinders nobody', async () => {
     const { page, close } = await open(browser)
     const { email, password } = await newDesigner()
@@ -174,6 +208,18 @@ describe('signing in', () => {
     await close()
   })
 })
+
+/** The field has the focus, and is told to be wrong, and why. */
+async function assertRefused(field, why) {
+  const told = () =>
+    field.evaluate((input) => ({
+      focus: document.activeElement?.id,
+      invalid: input.ariaInvalid,
+      why: (input.getAttribute('aria-describedby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent).join(' '),
+    }))
+  await until('the focus is in the field', async () => (await told()).focus === (await field.getAttribute('id')))
+  assert.deepEqual(await told(), { focus: await field.getAttribute('id'), invalid: 'true', why })
+}
 
 /** Let the access token that the page keeps be over; the token. */
 const expire = (page) => change(page, { expires: Date.now() - 1000 })

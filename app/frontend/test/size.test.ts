@@ -68,6 +68,11 @@ describe('what a browser loads, compressed', () => {
     expect(sum(client)).toBeGreaterThan(30_000)
     expect([...first]).not.toContain(manifest['src/lib/cognito.ts']?.file)
   })
+  it('has the maker of codes to scan only when an authenticator app is set up', () => {
+    const [name] = Object.keys(manifest).filter((one) => one.endsWith('/qr/index.js'))
+    expect(sum(files(name!))).toBeLessThan(12_000)
+    expect([...files('index.html', 'src/views/SignIn.svelte', 'src/lib/cognito.ts')]).not.toContain(manifest[name!]!.file)
+  })
   it('gets the drawing board when it is opened, and that is small', () => {
     const first = files('index.html', 'src/parts/Shell.svelte', 'src/views/New.svelte')
     const board = [...files('src/board/open.ts')].filter((file) => !first.has(file))

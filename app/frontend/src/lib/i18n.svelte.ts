@@ -1,5 +1,6 @@
 /** Words of the page in the reader's language, from src/messages/. */
 import en from '../messages/en.json'
+import { loaded } from './loading'
 
 export type Key = keyof typeof en
 export type Language = 'en' | 'vi'
@@ -33,6 +34,7 @@ function shown(value: string | number | undefined, locale: string): string | und
 
 export const currentLanguage = (): Language => language
 
+/** Throws Unreachable, and leaves all as it was, when the words cannot be had. */
 export async function setLanguage(wanted: Language): Promise<void> {
   messages = wanted === 'vi' ? await vietnamese() : en
   language = wanted
@@ -43,14 +45,14 @@ export async function setLanguage(wanted: Language): Promise<void> {
 /** With the fonts that have its letters: else some of a word's letters would look unlike the others. */
 async function vietnamese(): Promise<Record<string, string>> {
   const fonts = ['Manrope', 'Fraunces'].map((name) => document.fonts.load(`1em ${name}`, 'ạ'))
-  const [{ default: found }] = await Promise.all([import('../messages/vi.json'), ...fonts.map((one) => one.catch(() => {}))])
+  const [{ default: found }] = await Promise.all([loaded(() => import('../messages/vi.json')), ...fonts.map((one) => one.catch(() => {}))])
   return found
 }
 
-/** The language chosen before, else the browser's, else English. */
+/** The language chosen before, else the browser's, else English; English too when the words cannot be had. */
 export function startLanguage(): Promise<void> {
   const kept = localStorage.getItem(KEPT) ?? navigator.languages.map((one) => one.slice(0, 2)).find((one) => one === 'en' || one === 'vi')
-  return setLanguage(kept === 'vi' ? 'vi' : 'en')
+  return setLanguage(kept === 'vi' ? 'vi' : 'en').catch(() => {})
 }
 
 /** The page's language as it is written where the reader is: dates differ between English and English. */
