@@ -85,6 +85,16 @@ def _notebook(stack: Stack, name: str) -> float:
     return disk + MONTH_HOURS * hourly
 
 
+def _training(stack: Stack, name: str) -> float:
+    """Finished jobs stay in SageMaker's list for good, and cost nothing. A running one: what is left of its time at most."""
+    found = stack.client("sagemaker").describe_training_job(TrainingJobName=name)
+    if found["TrainingJobStatus"] not in ("InProgress", "Stopping"):
+        raise Gone
+    spot = "spot " if found.get("EnableManagedSpotTraining") else ""
+    hourly = _price(stack, f"sagemaker training {spot}{found['ResourceConfig']['InstanceType']}")
+    return hourly * float(found["StoppingCondition"]["MaxRuntimeInSeconds"]) / 3600
+
+
 def _of(item: str, amount: float = 1) -> Dollars:
     return lambda stack, id: amount * _price(stack, item)
 
@@ -104,6 +114,7 @@ TABLE = (
     "aws dynamodb delete-table --table-name {id}"
 )
 NOTEBOOK = "aws sagemaker delete-notebook-instance --notebook-instance-name {id} (stop it first)"
+TRAINING = "aws sagemaker stop-training-job --training-job-name {id}"
 ROLE = "IAM console: delete the role {id} (its policies go with it)"
 
 
@@ -144,6 +155,7 @@ KINDS = (
     _kind(r":ssm:.*:parameter(?P<id>/.+)", "parameter", "aws ssm delete-parameter --name {id}", _free),
     _kind(r":cloudfront::\d*:distribution/(?P<id>.+)", "distribution", SITE, _free),
     _kind(r":sagemaker:.*:notebook-instance/(?P<id>.+)", "notebook", NOTEBOOK, _notebook),
+    _kind(r":sagemaker:.*:training-job/(?P<id>.+)", "training job", TRAINING, _training),
     _kind(
         r":cloudwatch:.*:alarm:(?P<id>.+)",
         "alarm",

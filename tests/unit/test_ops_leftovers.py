@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ops import cli
-from ops.leftovers_kinds import KINDS, kind_of
+from ops.leftovers_kinds import KINDS, Gone, dollars, kind_of
 from tests.unit.ops_cloud import REGION, STACK, Cloud, cloud_for_ops
 
 TAGS = {"Project": "sd-app", "Stack": STACK, "ManagedBy": "pulumi"}
@@ -129,6 +129,36 @@ def test_a_notebook_costs_its_disk_and_its_hours(cloud: Cloud, capsys: pytest.Ca
     )
     found = left(capsys)["n"]
     assert found["usd"] and found["usd"] > 1
+
+
+class Jobs:
+    """SageMaker's answer for one job, which moto lets nobody choose."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def client(self, service: str) -> "Jobs":
+        return self
+
+    region = REGION
+
+    def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:
+        return {
+            "TrainingJobStatus": self.status,
+            "EnableManagedSpotTraining": False,
+            "ResourceConfig": {"InstanceType": "ml.g5.xlarge"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 7200},
+        }
+
+
+def test_a_training_job_counts_while_it_runs_and_is_nothing_afterwards() -> None:
+    found = kind_of("arn:aws:sagemaker:us-east-1:123456789012:training-job/sd-app-dev-x")
+    assert found and found[1] == "sd-app-dev-x"
+    running: Any = Jobs("InProgress")
+    assert 2 < (dollars(running, found[0], found[1]) or 0) < 4
+    ended: Any = Jobs("Completed")
+    with pytest.raises(Gone):
+        dollars(ended, found[0], found[1])
 
 
 def test_what_bears_no_tag_is_found_by_its_name(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
