@@ -49,6 +49,7 @@ lint: $(READY) $(NODE) $(VITE) ## Check style, types and shell scripts
 	@npm --prefix app/frontend run lint --silent
 	@tools/shell-scripts.sh | xargs -0 shellcheck --external-sources
 	@echo "shellcheck: $$(tools/shell-scripts.sh | tr -cd '\0' | wc -c) scripts, no faults"
+	@tools/workflow-lint.sh
 
 format: $(READY) ## Format the code
 	@ruff check --fix .
