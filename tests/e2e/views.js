@@ -63,7 +63,7 @@ export async function seeSigningIn(page, at) {
 /** What a signed-in designer seldom sees; `id`: of one of the pictures. */
 export async function seeTrouble(page, id, at) {
   await page.goto(`${PAGE_URL}/nothing-here`)
-  await page.locator('.nowhere').waitFor()
+  await page.locator('.trouble').waitFor()
   await at('wrong-address')
   await page.goto(`${PAGE_URL}/pictures/${randomUUID()}`)
   await page.locator('.trouble').waitFor()
