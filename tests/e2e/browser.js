@@ -105,17 +105,26 @@ export async function setSteps(page, steps) {
 }
 
 /** Let a file fall on an element, as from another window. */
-export async function drop(target, { name, mimeType, buffer }) {
-  const files = await target.page().evaluateHandle(
+export async function drop(target, file) {
+  const files = await carried(target.page(), file)
+  for (const step of ['dragenter', 'dragover', 'drop']) await target.dispatchEvent(step, { dataTransfer: files })
+}
+
+/** Paste a file where the focus is. */
+export async function paste(page, file) {
+  const files = await carried(page, file)
+  await page.evaluate((clipboardData) => document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })), files)
+}
+
+const carried = (page, { name, mimeType, buffer }) =>
+  page.evaluateHandle(
     ([bytes, file, type]) => {
-      const dragged = new DataTransfer()
-      dragged.items.add(new File([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))], file, { type }))
-      return dragged
+      const carried = new DataTransfer()
+      carried.items.add(new File([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))], file, { type }))
+      return carried
     },
     [buffer.toString('base64'), name, mimeType],
   )
-  for (const step of ['dragenter', 'dragover', 'drop']) await target.dispatchEvent(step, { dataTransfer: files })
-}
 
 /** The card's state: as the API calls it. */
 export async function waitForState(card, state, timeout = 30_000) {

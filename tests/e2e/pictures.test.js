@@ -1,7 +1,7 @@
 /** Asking for pictures, seeing them come, and what is refused. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, recordOf, setSteps, until, waitForState } from './browser.js'
+import { ask, assertAccessible, cardOf, drop, launch, makePicture, openStudio, paste, recordOf, setSteps, until, waitForState } from './browser.js'
 
 describe('a picture', () => {
   let browser
@@ -113,10 +113,19 @@ describe('a picture', () => {
 
   it('follows a drawing that was uploaded', async () => {
     const { page, close } = await openStudio(browser)
+    const uploads = []
+    page.on('request', (request) => request.method() === 'POST' && request.url().endsWith('/api/sketches') && uploads.push(request.url()))
     await uploadDrawing(page)
     await page.getByRole('button', { name: 'Another drawing' }).click()
     await drop(page.getByText('Choose a drawing, or drop it here'), await drawing(page))
     await page.getByRole('img', { name: 'Your drawing' }).waitFor()
+    await page.getByRole('button', { name: 'Another drawing' }).click()
+    await page.getByLabel('In your own words').focus()
+    await paste(page, await drawing(page))
+    await page.evaluate(() => document.activeElement.blur())
+    await paste(page, await drawing(page))
+    await page.getByRole('img', { name: 'Your drawing' }).waitFor()
+    assert.equal(uploads.length, 3, 'chosen, dropped and pasted; what is pasted into a text is not the drawing')
     await assertAccessible(page, 'the studio with a drawing')
     await page.getByLabel('How closely it is followed').fill('3')
     await page.getByText('Windows, doors and furniture stay where you drew them').waitFor()
