@@ -128,7 +128,7 @@ def _show(args: PromoteArgs, new: Lock, changes: list[tuple[str, str, str]]) -> 
         return
     target, commit = args.target, new.commit
     out.print(
-        f"\nlocks/{target}.json is written. The deployment follows when it is on main; by hand:\n"
+        f"\nlocks/{target}.json is written. GitHub's workflow `deploy` does this and what follows; by hand:\n"
         f"  git commit locks/{target}.json -m 'chore({target}): {commit[:SHORT]}' && git push\n"
         f"  git push --force origin {commit}:refs/heads/{target}\n"
         f"  git switch --detach {commit} && git checkout @{{-1}} -- locks\n"
