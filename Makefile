@@ -16,7 +16,11 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 up: $(READY) $(NODE) $(if $(filter local,$(STACK)),page) ## Bring the whole platform up
+	@$(if $(filter local,$(STACK)),,$(PY) -m ops --stack $(STACK) lock --check)
 	@$(PY) -m tools.stack up --stack $(STACK) $(ARGS)
+
+smoke: $(READY) ## Make two pictures on a stack that is up, and look at its page
+	@$(PY) -m ops --stack $(STACK) smoke $(ARGS)
 
 preview: $(READY) ## Show what `make up` would change (ARGS=--expect-no-changes: fail if anything)
 	@$(PY) -m tools.stack preview --stack $(STACK) $(ARGS)
@@ -102,4 +106,4 @@ $(PACK): policy/requirements.txt $(READY)
 	@policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r policy/requirements.txt
 	@touch $@
 
-.PHONY: help up preview report outputs refresh down test lint format page screenshots training frontend-config settings-docs picture cost-docs policy-pack lock bench bench-pictures
+.PHONY: help up smoke preview report outputs refresh down test lint format page screenshots training frontend-config settings-docs picture cost-docs policy-pack lock bench bench-pictures
