@@ -124,6 +124,29 @@ describe('in trouble', () => {
     await close()
   })
 
+  it('a picture is still seen when its signed address has ended', async () => {
+    const { page, designer, close } = await openStudio(browser)
+    const [id] = await ask('pictures', { email: designer.email, wishes: [{ prompt: 'seen on an old page' }] })
+    // As told long ago: the backend refuses the address by itself.
+    const told = async (route) => {
+      const answer = await route.fetch()
+      await route.fulfill({ response: answer, body: (await answer.text()).replace(/expires=\d+/g, 'expires=1000000000') })
+    }
+    const refused = []
+    page.on('response', (answer) => answer.status() === 403 && refused.push(answer.url()))
+    const seen = () => page.waitForFunction(() => [...document.querySelectorAll('#main a img, #main img.large')].some((one) => one.naturalWidth > 0))
+    await page.route(`${API_URL}/api/generations?*`, told)
+    for (const path of ['/', '/pictures']) {
+      await page.goto(PAGE_URL + path)
+      await seen()
+    }
+    await page.route(`${API_URL}/api/generations/${id}`, told, { times: 1 })
+    await page.goto(`${PAGE_URL}/pictures/${id}`)
+    await seen()
+    assert.equal(refused.length, 4, `once in the feed, among the styles, in the gallery and by itself: ${refused}`)
+    await close()
+  })
+
   it('refusals and failures are told in Vietnamese to who reads Vietnamese', async () => {
     const { page, close } = await openStudio(browser)
     await page.evaluate(() => localStorage.setItem('sd-app:language', 'vi'))

@@ -19,6 +19,7 @@ export class Studio {
   recent = $state.raw<Generation[]>()
   failed = $state(false)
   notice = $state('')
+  private readonly renewals = new Map<string, Promise<Generation | undefined>>()
 
   constructor(
     readonly api: Api,
@@ -82,6 +83,22 @@ export class Studio {
     const job = this.work.jobs.find((one) => one.id === generation.id)
     if (job) job.generation = generation
     this.recent = this.recent?.map((one) => (one.id === generation.id ? generation : one))
+  }
+
+  /**
+   * A picture could not be loaded: its signed address ends after some hours, and this page may be older. The generation
+   * as the API tells it now, asked once for each address, whoever asks; undefined when it could not be had.
+   */
+  renew({ id, images: [first] }: Generation): Promise<Generation | undefined> {
+    const address = first?.url ?? id
+    const asked =
+      this.renewals.get(address) ??
+      this.api.generation(id).then(
+        (fresh) => (this.keep(fresh), fresh),
+        () => void this.renewals.delete(address),
+      )
+    this.renewals.set(address, asked)
+    return asked
   }
 
   drop(id: string): void {
