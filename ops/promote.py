@@ -129,7 +129,7 @@ def _show(args: PromoteArgs, new: Lock, changes: list[tuple[str, str, str]]) -> 
     target, commit = args.target, new.commit
     out.print(
         f"\nlocks/{target}.json is written. GitHub's workflow `deploy` does this and what follows; by hand:\n"
-        f"  git commit locks/{target}.json -m 'chore({target}): {commit[:SHORT]}' && git push\n"
+        f"  git add locks/{target}.json && git commit -m 'chore({target}): {commit[:SHORT]}' && git push\n"
         f"  git push --force origin {commit}:refs/heads/{target}\n"
         f"  git switch --detach {commit} && git checkout @{{-1}} -- locks\n"
         f"  make up STACK={target} && python -m ops --stack {target} deploy backend {commit}",
