@@ -10,7 +10,7 @@ from ops.cost import dollars
 from ops.cost_bill import Costs
 from ops.errors import BAD, OpsError
 from ops.prices import PriceMissing
-from ops.report_changes import OPS, SIGNS, Change, Preview, differences
+from ops.report_changes import OPS, SIGNS, WORDS, Change, Preview, differences
 from ops.report_guards import Finding, findings
 from ops.report_loss import ADDRESS, DATA, GUARD, KEPT, MACHINE, SEVERITIES, Loss, losses
 from ops.report_money import Money, by_resource, money, settings_from, signed, sums
@@ -30,7 +30,6 @@ from ops.report_page import (
 from policy import rules
 from settings import Settings
 
-WORDS: Mapping[str, str] = {"replace": "replaced", "delete": "deleted", "update": "changed", "create": "new"}
 TITLES: Mapping[str, tuple[str, str]] = {
     DATA: (DANGER, "DATA IS LOST"),
     KEPT: (DANGER, "DATA IS LEFT BEHIND: IN AWS, AND NO LONGER IN THE STACK"),
@@ -238,7 +237,19 @@ def _drawing(preview: Preview) -> Drawing:
         _card(name, parts[name])
         for name in sorted(parts, key=lambda name: (not any(one.op != "same" for one in parts[name]), name))
     )
-    return Drawing(cards, tuple(sorted(pairs)))
+    return Drawing(cards, tuple(sorted(_direct(pairs))))
+
+
+def _direct(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Without those that another part stands between, so that the drawing can be followed."""
+    names = {name for pair in pairs for name in pair}
+    around = {
+        (first, last)
+        for first, last in pairs
+        for name in names - {first, last}
+        if (first, name) in pairs and (name, last) in pairs
+    }
+    return pairs - around
 
 
 def _card(name: str, resources: list[Change]) -> Card:

@@ -29,6 +29,7 @@ LAST_WORDS = (PROGRAM_ENDED, "preview failed")
 OPS = ("replace", "delete", "update", "create")
 """What can happen to a resource, the worst first."""
 SIGNS: Mapping[str, str] = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
+WORDS: Mapping[str, str] = {"replace": "replaced", "delete": "deleted", "update": "changed", "create": "new"}
 STACK = "pulumi:pulumi:Stack"
 LONGEST = 40
 """Characters of a value that is shown; of a longer one only that it changes."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
-from ops.report_changes import SIGNS, differences
+from ops.report_changes import SIGNS, WORDS, differences
 from ops.report_drawing import svg
 from ops.report_page import Alert, Block, Changes, Drawing, Page, Section, Table, Text
 
@@ -57,7 +57,6 @@ svg text.replace { fill: var(--replace); } svg text.delete { fill: var(--delete)
 svg .bar.create { fill: var(--create); } svg .bar.update { fill: var(--update); }
 svg .bar.replace { fill: var(--replace); } svg .bar.delete { fill: var(--delete); } svg .bar.same { fill: var(--line); }
 """
-OPERATIONS = {"create": "new", "update": "changed", "replace": "replaced", "delete": "deleted"}
 
 
 def render(page: Page) -> str:
@@ -111,7 +110,7 @@ def _changes(block: Changes) -> Iterator[str]:
         for one in changes:
             what = escape("; ".join(differences(one)))
             yield (
-                f'<tr><td class="{one.op}">{SIGNS[one.op]} {OPERATIONS[one.op]}</td>'
+                f'<tr><td class="{one.op}">{SIGNS[one.op]} {WORDS[one.op]}</td>'
                 f"<td>{escape(one.kind)} {escape(one.name)}</td><td>{what}</td></tr>"
             )
         yield "</tbody></table></div>"

@@ -2,8 +2,21 @@
 
 from collections.abc import Iterator
 
-from ops.report_changes import SIGNS, differences
-from ops.report_page import DANGER, GOOD, WARNING, Alert, Block, Changes, Drawing, Page, Section, Table, Text
+from ops.report_changes import SIGNS, WORDS, differences
+from ops.report_page import (
+    DANGER,
+    GOOD,
+    WARNING,
+    Alert,
+    Block,
+    Card,
+    Changes,
+    Drawing,
+    Page,
+    Section,
+    Table,
+    Text,
+)
 
 LIMIT = 32_000
 """GitHub takes 65,536 characters in a comment, in which dev and prod stand together. Bytes are never fewer."""
@@ -13,7 +26,7 @@ SIGNAL = {DANGER: ("CAUTION", "🛑"), WARNING: ("WARNING", "⚠️"), GOOD: ("T
 ESCAPED = {ord(char): f"&#{ord(char)};" for char in "\\`*_{}[]<>|@#~$"} | {ord("&"): "&amp;", ord("\n"): " "}
 """What would be Markdown, a mention or HTML: a value from a pull request is text, whatever it says."""
 COLOURS = {"create": "#1a7f37", "update": "#9a6700", "replace": "#8250df", "delete": "#cf222e"}
-MOST_CARDS = 30
+MOST_CARDS, MOST_LINES = 30, 8
 
 
 def marker(stack: str) -> str:
@@ -104,23 +117,30 @@ def _left_out(count: int, before: str) -> Iterator[str]:
 
 
 def _mermaid(drawing: Drawing) -> Iterator[str]:
-    """Only the parts with changes: what stays is no news."""
+    """A box a part, of the colour of its worst change; what stays is no news, and left out.
+
+    Words for signs: Mermaid takes `- x` for a list, and draws none.
+    """
     changed = [card for card in drawing.cards if card.changes][:MOST_CARDS]
     ids = {card.name: f"c{at}" for at, card in enumerate(changed)}
     yield "```mermaid"
     yield "flowchart LR"
     for card in changed:
-        yield f'  subgraph {ids[card.name]}["{_label(card.name)}"]'
-        for at, (op, what) in enumerate(card.changes):
-            yield f'    {ids[card.name]}_{at}["{SIGNS[op]} {_label(what)}"]:::{op}'
-        yield "  end"
+        text = "<br>".join(_box(card))
+        yield f'  {ids[card.name]}["{text}"]:::{card.changes[0][0]}'
     for first, second in drawing.lines:
         if first in ids and second in ids:
             yield f"  {ids[first]} --> {ids[second]}"
     for op, colour in COLOURS.items():
-        yield f"  classDef {op} stroke:{colour},stroke-width:2px"
+        yield f"  classDef {op} stroke:{colour},stroke-width:3px,text-align:left"
     yield "```"
-    yield "<sub>" + ", ".join(f"{SIGNS[op]} {op}" for op in COLOURS) + "</sub>"
+
+
+def _box(card: Card) -> Iterator[str]:
+    yield f"<b>{_label(card.name)}</b>"
+    yield from (f"{WORDS[op]}: {_label(what)}" for op, what in card.changes[:MOST_LINES])
+    if len(card.changes) > MOST_LINES:
+        yield f"and {len(card.changes) - MOST_LINES} more"
 
 
 def _label(text: str) -> str:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import contract
 from ops.cost import CENT, dollars
 from ops.cost_bill import Costs, Row, costs, resources_of
 from ops.cost_usage import Usage, usual
 from ops.errors import OpsError
 from ops.prices import PriceTable, load
-from ops.report_changes import SECRET, State
+from ops.report_changes import SECRET, State, at
 from ops.report_page import Table
 from settings import Settings, SettingsError, parse
 
@@ -64,7 +65,7 @@ def money(before: list[State], after: list[State], was: Settings, will: Settings
 
 def _costs(states: list[State], settings: Settings, usage: Usage, table: PriceTable) -> Costs | None:
     """None when there is no stack to count: what a picture costs is asked of its ML server."""
-    if not any(one.token == SERVER for one in states):
+    if not any(one.token == SERVER and at(one.inputs, "tags.Role") == contract.ML_SERVER for one in states):
         return None
     return costs(settings, resources_of(states), table, usage)
 

@@ -38,6 +38,15 @@ def step(digest: dict[str, Any], end: str) -> dict[str, Any]:
     return found
 
 
+def new_stack(digest: dict[str, Any]) -> None:
+    """As if nothing were there yet."""
+    digest["steps"] = [one for one in digest["steps"] if one["op"] != "delete"]
+    for one in digest["steps"]:
+        one["op"] = "create"
+        one.pop("oldState", None)
+    digest["changeSummary"] = {"create": len(digest["steps"])}
+
+
 def lost(found: Report, severity: str) -> list[str]:
     return [
         f"{one.change.op} {one.change.component} {one.change.kind}"
@@ -182,14 +191,7 @@ def test_without_what_stays_there_are_no_dollars_and_the_report_says_how_to_get_
 
 
 def test_a_new_stack_costs_nothing_before() -> None:
-    def new(digest: dict[str, Any]) -> None:
-        digest["steps"] = [one for one in digest["steps"] if one["op"] != "delete"]
-        for one in digest["steps"]:
-            one["op"] = "create"
-            one.pop("oldState", None)
-        digest["changeSummary"] = {"create": len(digest["steps"])}
-
-    found = of("changed", new)
+    found = of("changed", new_stack)
     assert found.money and found.money.before is None and found.money.after
     assert found.losses == [] and "$0.00 → $" in page(found).verdict
 
@@ -238,6 +240,28 @@ def test_a_month_over_its_budget_is_told_and_fails_nothing() -> None:
 
     found = of("changed", poor)
     assert [one.guard for one in found.findings] == ["within-budget"] and found.status == 0
+
+
+def test_a_budget_that_is_passed_by_the_change_is_new_and_still_fails_nothing() -> None:
+    def made_poor(digest: dict[str, Any]) -> None:
+        new_stack(digest)
+        operations = json.loads(digest["config"]["sd-app:operations"])
+        digest["config"]["sd-app:operations"] = json.dumps({**operations, "monthlyBudgetUsd": 1})
+
+    found = of("changed", made_poor)
+    assert [(one.guard, one.new) for one in found.findings] == [("within-budget", True)] and found.status == 0
+
+
+def test_a_machine_that_goes_for_good_is_told_and_the_stack_without_it_is_not_counted() -> None:
+    def gone(digest: dict[str, Any]) -> None:
+        one = step(digest, "Instance::sd-app-local-ml-server")
+        one["op"] = "delete"
+        del one["newState"]
+
+    found = of("changed", gone)
+    assert "delete ml-server ec2 instance" in lost(found, MACHINE)
+    assert found.money and found.money.before and found.money.after is None
+    assert page(found).verdict.endswith("unchanged.")
 
 
 def test_a_secret_that_lost_its_mark_is_a_new_fault() -> None:

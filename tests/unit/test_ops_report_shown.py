@@ -52,6 +52,7 @@ def test_the_comment_bears_its_mark_first_and_github_takes_it() -> None:
     assert text.startswith("<!-- sd-app report: local -->\n")
     assert text.index("DATA IS LOST") < text.index("MACHINES GO AWAY") < text.index("### Dollars")
     assert text.count("<details>") == text.count("</details>") == 1
+    assert not re.search(r'(\["|<br>)[-+~±] ', text), "Mermaid takes it for a list, and draws none"
     assert text.count("```") == 2 and "```mermaid\nflowchart LR\n" in text
 
 
