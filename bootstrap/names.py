@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import contract
 from bootstrap.configuration import Environment
 
-ALL_STATE = ".pulumi/*"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
@@ -82,6 +80,12 @@ class Names:
             self.arn("dynamodb", f"table/{self.prefix}*"),
             self.arn("budgets", f"budget/{self.prefix}*"),
         ]
+
+    @property
+    def by_id(self) -> list[str]:
+        """Of the services whose ARNs hold an id: the account's, of which the tag says whose each is."""
+        kinds = {"cognito-idp": "userpool/*", "cloudfront": "distribution/*", "amplify": "apps/*"}
+        return [self.arn(service, resource) for service, resource in kinds.items()]
 
     @property
     def state(self) -> list[str]:

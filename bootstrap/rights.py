@@ -145,7 +145,7 @@ def preview(names: Names) -> list[Statement]:
                 "amplify:GetBranch",
                 "amplify:ListTagsForResource",
             ],
-            ["*"],
+            names.by_id,
             tagged(stack),
         ),
     ]
@@ -283,7 +283,7 @@ def deploy_by_tag(names: Names) -> list[Statement]:
         allow(
             "OwnElsewhere",
             ["cognito-idp:*", "cloudfront:*", "amplify:*"],
-            ["*"],
+            names.by_id,
             tagged(stack),
         ),
         # Builds and domains of an app bear no tags.
