@@ -34,6 +34,7 @@ from setting_models import (
     Section,
     StorageSettings,
     TrainingSettings,
+    UsageSettings,
 )
 
 SECTIONS: dict[str, type[Section]] = {
@@ -50,6 +51,7 @@ SECTIONS: dict[str, type[Section]] = {
     "frontend": FrontendSettings,
     "operations": OperationsSettings,
     "repository": RepositorySettings,
+    "usage": UsageSettings,
 }
 GITHUB_TOKEN = "githubToken"
 """The one secret that a person gives: a fine-grained GitHub token (Amplify's connection, clone of a private repository)."""
@@ -77,6 +79,7 @@ class Settings:
     frontend: FrontendSettings
     operations: OperationsSettings
     repository: RepositorySettings
+    usage: UsageSettings
     github_token: bool
 
 

@@ -9,9 +9,9 @@ ABOUT = """\
 Dollars of a stack, counted from every resource that it declares: what it costs
 when nobody works, in a working month, for a picture, for a LoRA. Reads the files
 of the checkout alone; no account is asked. When machines run follows from the
-stack's schedules (operations.*) and idle stops, and from the hours given here. A
-stack with protected data has a studio's month, another one that of somebody who
-tries things out.
+stack's schedules (operations.*) and idle stops, and from the hours in its settings
+(usage.*) or given here. Of what neither says, a stack with protected data has a
+studio's month, another one that of somebody who tries things out.
 """
 EXAMPLES = """\
 exit status: 0; 1 when a working month passes the stack's budget; 2 when a price is missing.

@@ -3,7 +3,7 @@
 What is not measured says so. Sizes in decimal GB, as AWS bills transfers; of a picture of 512 x 512.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instance_types import GPU_TYPES
 from settings import Settings
@@ -41,8 +41,10 @@ TRIAL = Usage(pictures_a_day=40, hours_a_day=2, days_a_month=10, loras_a_month=1
 
 
 def usual(settings: Settings) -> Usage:
-    """The month that a stack is made for: a studio's, where its data is protected; else somebody's who tries things out."""
-    return Usage() if settings.storage.protect_data else TRIAL
+    """The month that a stack is made for: as its settings say; of what they don't, a studio's where its data is protected,
+    else somebody's who tries things out."""
+    said = {name: value for name, value in settings.usage.model_dump().items() if value is not None}
+    return replace(Usage() if settings.storage.protect_data else TRIAL, **said)
 
 
 GPU_SECONDS = {"T4": 6.0, "A10G": 4.0, "L4": 4.0}

@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 import outputs
 import settings
-from setting_models import Section
+from setting_fields import Section
 
 DOCS = Path(__file__).parents[1] / "docs"
 

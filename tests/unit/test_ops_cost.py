@@ -266,3 +266,12 @@ def test_nobody_at_work_is_no_usage_at_all() -> None:
     training = next(row for row in of("prod").idle.rows if row.resource.token == "sd-app:training:Training")
     assert training.usd == 0 and isinstance(training.charges[0].use, Use)
     assert costs(settings_of("prod"), resources("prod"), PRICES, IDLE).picture_all_in is None
+
+
+def test_a_stack_says_how_much_it_is_used_and_the_command_line_has_the_last_word() -> None:
+    said = {"sd-app:usage": {"picturesADay": 1000, "people": 12}}
+    _, found = cost.of_stack("prod", config=said)
+    usage = found.month.scene.usage
+    assert (usage.pictures_a_day, usage.people, usage.days_a_month) == (1000, 12, 22)
+    _, found = cost.of_stack("prod", {"pictures_a_day": 5}, config=said)
+    assert (found.month.scene.usage.pictures_a_day, found.month.scene.usage.people) == (5, 12)
