@@ -118,10 +118,16 @@ def signed(amount: float) -> str:
 
 
 def by_resource(bills: Money) -> Table:
-    """Resources whose price changes, and the rest together."""
-    changed = [one for one in bills.lines if max(abs(one.difference), abs(one.idle[1] - one.idle[0])) >= CENT]
-    rest = [one for one in bills.lines if one not in changed]
-    rows = [_row(f"{one.component} {_short(one.token)}", [one]) for one in changed]
+    """Resources whose price changes, like ones of one part together, and the rest."""
+    groups: dict[str, list[Line]] = {}
+    rest = list[Line]()
+    for one in bills.lines:
+        if max(abs(one.difference), abs(one.idle[1] - one.idle[0])) >= CENT:
+            groups.setdefault(f"{one.component} {_short(one.token)}", []).append(one)
+        else:
+            rest.append(one)
+    dearest = sorted(groups.items(), key=lambda group: -abs(sum(one.difference for one in group[1])))
+    rows = [_row(f"{len(group)} {name}" if len(group) > 1 else name, group) for name, group in dearest]
     if rest:
         rows.append(_row(f"{len(rest)} others", rest))
     rows.append(_row("all", bills.lines))

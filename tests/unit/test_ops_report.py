@@ -13,7 +13,7 @@ from ops.errors import OpsError
 from ops.report import Report, page, plain, report
 from ops.report_changes import UNKNOWN, Change, at, differences, read
 from ops.report_loss import ADDRESS, DATA, GUARD, KEPT, MACHINE
-from ops.report_money import history_config
+from ops.report_money import by_resource, history_config
 
 RECORDED = Path(__file__).parent / "report_recorded"
 BUCKET = "urn:pulumi:local::sd-app::sd-app:storage:Storage$aws:s3/bucket:Bucket::sd-app-local-storage"
@@ -194,6 +194,16 @@ def test_a_new_stack_costs_nothing_before() -> None:
     found = of("changed", new_stack)
     assert found.money and found.money.before is None and found.money.after
     assert found.losses == [] and "$0.00 → $" in page(found).verdict
+
+
+def test_like_resources_of_a_part_share_a_row_of_dollars_and_rows_make_up_the_sum() -> None:
+    money = of("changed", new_stack).money
+    assert money
+    rows = {
+        name: float(more.replace(",", "")) for name, *_, more in by_resource(money).rows if more[0] == "+"
+    }
+    assert rows["9 operations MetricAlarm"] == pytest.approx(0.9)
+    assert sum(rows.values()) == pytest.approx(2 * rows["all"], abs=0.1)
 
 
 def test_a_type_without_a_price_is_told_and_the_rest_of_the_report_is_there() -> None:
