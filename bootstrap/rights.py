@@ -31,6 +31,8 @@ LOOKUPS = (
     "tag:GetResources",
 )
 """What is there, in the account and in AWS: without content, and without a resource to name."""
+MACHINE_PARTS = ("network-interface", "volume", "key-pair", "spot-instances-request")
+"""EC2's types that a launch makes or uses beside the machine."""
 PUBLIC_PARAMETERS = "arn:aws:ssm:*::parameter/aws/service/*"
 """In which AWS publishes its machine images."""
 
@@ -251,7 +253,7 @@ def deploy_by_tag(names: Names) -> list[Statement]:
             "WhatMachinesAreMadeOf",
             ["ec2:RunInstances"],
             ["arn:aws:ec2:*::image/*", "arn:aws:ec2:*::snapshot/*"]
-            + [names.arn("ec2", f"{kind}/*") for kind in ("network-interface", "volume", "key-pair")],
+            + [names.arn("ec2", f"{kind}/*") for kind in MACHINE_PARTS],
         ),
         # A VPC brings its default group along, untagged: it is emptied and tagged, so that it is the stack's from then on.
         allow(
@@ -271,7 +273,6 @@ def deploy_by_tag(names: Names) -> list[Statement]:
             [
                 "cognito-idp:CreateUserPool",
                 "cognito-idp:TagResource",
-                "cloudfront:CreateDistribution*",
                 "cloudfront:TagResource",
                 "amplify:CreateApp",
                 "amplify:CreateBranch",
@@ -279,6 +280,12 @@ def deploy_by_tag(names: Names) -> list[Statement]:
             ],
             ["*"],
             making,
+        ),
+        # Whether CloudFront sends the tags along at creation isn't said; tagging it, which comes with it, needs the own tag.
+        allow(
+            "MakeDistributions",
+            ["cloudfront:CreateDistribution", "cloudfront:CreateDistributionWithTags"],
+            names.by_id,
         ),
         allow(
             "OwnElsewhere",
