@@ -44,6 +44,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="`pulumi stack history --json`: the settings that today's dollars are counted by",
     )
+    made.add_argument(
+        "--base",
+        default="HEAD",
+        metavar="COMMIT",
+        help="whose locks/ the one here is compared with; HEAD if not given",
+    )
     add_outputs(made)
 
 
@@ -69,12 +75,13 @@ def run(args: argparse.Namespace) -> int:
 
 def deliver(text: str, before: dict[str, str] | None, args: argparse.Namespace, *, json: bool = False) -> int:
     """The report of a preview to the terminal and the files asked for; the exit status."""
-    from ops import report, report_html, report_markdown, report_text
+    from ops import report, report_html, report_lock, report_markdown, report_text
     from ops.report_changes import read
     from ops.show import as_json
 
     found = report.report(read(text), before)
-    page = report.page(found, args.note)
+    lock = report_lock.section(found.preview.stack, args.base) if found.preview.stack else None
+    page = report.page(found, args.note, lock)
     if args.html:
         args.html.write_text(report_html.render(page))
     if args.markdown:

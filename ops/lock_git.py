@@ -36,6 +36,15 @@ def files_of(root: Path, wanted: str) -> dict[str, dict[str, str]]:
     return stack_lock.of_files(lambda name: _git(root, "show", f"{wanted}:{name}").encode(), workflows)
 
 
+def lock_at(root: Path, commit: str, stack: str) -> stack_lock.Lock | None:
+    """The stack's lock as that commit has it; None where it has none, or one of a form that nobody reads any more."""
+    name = f"locks/{stack}.json"
+    try:
+        return stack_lock.Lock.model_validate_json(_git(root, "show", f"{commit}:{name}"))
+    except (OpsError, ValueError):
+        return None
+
+
 def _must_be_known(root: Path, wanted: str) -> None:
     try:
         _git(root, "cat-file", "-e", f"{wanted}^{{commit}}")

@@ -107,8 +107,8 @@ def _budget(found: Money | None) -> list[Finding]:
     return [Finding(guard=BUDGET, text=text, new=before <= budget) for text in over]
 
 
-def page(found: Report, notes: Sequence[str] = ()) -> Page:
-    """The report as it is shown."""
+def page(found: Report, notes: Sequence[str] = (), lock: Section | None = None) -> Page:
+    """The report as it is shown. lock: what another lock means (ops/report_lock.py)."""
     preview = found.preview
     sections = [
         Section("What is lost", _lost(found)),
@@ -121,6 +121,8 @@ def page(found: Report, notes: Sequence[str] = ()) -> Page:
         sections = [one for one in sections if one.title in ("What is lost", "Guardrails", "Dollars a month")]
     if not preview.resources:
         sections = sections[:1]
+    if lock:
+        sections.insert(1, lock)
     return Page(
         stack=preview.stack,
         title=f"Preview of {preview.stack or 'the stack'}",

@@ -135,7 +135,9 @@ def test_the_drawing_has_a_card_for_every_part_changed_or_not() -> None:
 
 
 def test_files_are_written_beside_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = argparse.Namespace(html=tmp_path / "r.html", markdown=tmp_path / "r.md", note=["Where."])
+    options = argparse.Namespace(
+        base="HEAD", html=tmp_path / "r.html", markdown=tmp_path / "r.md", note=["Where."]
+    )
     assert cli_report.deliver(text_of("changed"), {}, options, json=True) == 0
     assert json.loads(capsys.readouterr().out)["stack"] == "local"
     for file in (options.html, options.markdown):
