@@ -172,7 +172,10 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--sandbox", action="store_true", help="on an emulator, whatever account there is")
     where.add_argument("--account", action="store_true", help="on AWS or not at all")
     one.add_argument(
-        "--base", default="HEAD", metavar="COMMIT", help="what the sandbox starts from, and whose lock is compared; HEAD if not given"
+        "--base",
+        default="HEAD",
+        metavar="COMMIT",
+        help="what the sandbox starts from, and whose lock is compared; HEAD if not given",
     )
     one.add_argument("--refresh", action="store_true", help="ask AWS first what is really there")
     one.add_argument("--expect-no-changes", action="store_true", help="exit status 1 when there are any")
