@@ -1,4 +1,4 @@
-"""The Pulumi CLI, and a stack with its page for all of the browser's tests."""
+"""A stack with its page for all of the browser's tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tests.e2e import ground
 from tools import pulumi_cli
 
 
-@pytest.fixture(scope="session")
+# Of the module that all of them are in, and not of the session: its environment is no other test's.
+@pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
     """Environment of a browser's test; a stack of its own runs meanwhile."""
     if ground.CHROMIUM is None:
