@@ -316,7 +316,7 @@ def test_a_real_comfyui_is_given_no_emulated_models_and_is_not_asked_for_them(
     assert studio.waited == ["ml-server i-ml", "backend i-back"]
     assert studio.keys() == set()
     assert not [one for one in api.asked if one.path.startswith("/models/")]
-    assert "style" not in json.loads(next(one for one in api.asked if one.method == "POST").body)
+    assert "style" not in json.loads(next(one for one in api.asked if one.path == "/api/generations").body)
 
 
 def unready(studio: Studio, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
